@@ -1,0 +1,160 @@
+"""What a paper is to the rest of the house: `Batch`, `Loss`, `Phase`, `Request`, `Config`, `Preset`, `GAN`.
+
+Papers implement `GAN`; the engine, the command line and the model folder know nothing but this file.
+No paper and no training code stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from torch import Tensor, nn
+
+from ganvas.errors import InputError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real data as a loss sees it.  x [N, C, H, W] in [-1, 1] (toys: [N, 2]); y [N] class indices or None."""
+
+    x: Tensor
+    y: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a player minimises (scalar), and named scalars for the log."""
+
+    total: Tensor
+    logs: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One kind of optimiser step inside a training iteration."""
+
+    player: str  # who learns: the name of a module of the GAN
+    loss: Callable[[Batch, Any], Loss]  # (real batch, what `draw` drew) -> what the player minimises
+    repeat: int = 1  # optimiser steps per iteration, each with a fresh batch and fresh draws
+    every: int = 1  # only on iterations divisible by this (lazy regularisation)
+    after: Callable[[], None] | None = None  # runs after each optimiser step (WGAN's clip)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to sample: one image per seed, each from its own generator, so batches never change an image."""
+
+    seeds: list[int]
+    classes: Tensor | None = None  # [N] int64; None: unconditional, or drawn from each image's seed
+    truncation: float | None = None  # threshold or scale; its meaning is the paper's, see `Config.truncation_form`
+
+
+class Config(BaseModel):
+    """Fields that the engine reads, the same for every paper; a paper's Config adds its own below these.
+
+    Unknown keys and impossible values raise `InputError` at construction (use `configure`).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    # data
+    resolution: int = 32  # pixels per side; 0 for the toys' points
+    channels: int = 3  # image channels (1 grey, 3 RGB); the toys' 2 coordinates
+    num_classes: int = 0  # 0: unconditional
+    flip: bool = False  # mirror each real image with probability 1/2
+
+    # length and optimisers
+    images: int = 1_000_000  # real images shown to D in all; schedules are measured against it
+    batch: int = 64  # real images per optimiser step
+    accumulate: int = 1  # parts a batch is split into, gradients added up
+    optimizer: Literal["adam", "rmsprop", "rmsprop_tf1"] = "adam"
+    G_lr: float = 1e-4
+    D_lr: float = 1e-4
+    beta1: float = 0.0  # Adam
+    beta2: float = 0.9  # Adam
+    eps: float = 1e-8  # added to the root of the second moment
+    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"  # linear and cosine end at 0 after `images`
+
+    # averaging of G
+    ema: float = 0.0  # decay per iteration; 0: off, the live G is what samples
+    ema_start: int = 0  # iterations before which the average is a plain copy
+    ema_buffers: Literal["average", "copy"] = "average"  # batch-norm statistics and the like
+
+    @model_validator(mode="after")
+    def _possible(self) -> Config:
+        if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
+            raise ValueError(f"batch={self.batch} cannot be split into accumulate={self.accumulate} equal parts")
+        if self.images < 1:
+            raise ValueError(f"images={self.images}, expected at least 1")
+        if not 0 <= self.ema < 1:
+            raise ValueError(f"ema={self.ema}, expected a decay in [0, 1)")
+        if min(self.G_lr, self.D_lr) < 0 or self.eps < 0:
+            raise ValueError("learning rates and eps must not be negative")
+        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
+            raise ValueError(f"beta1={self.beta1}, beta2={self.beta2}, expected numbers in [0, 1)")
+        return self
+
+
+def configure(kind: type[Config], values: dict[str, Any]) -> Config:
+    """A checked Config from plain values; raises InputError in one line that lists the known keys or the bad value."""
+    unknown = sorted(set(values) - set(kind.model_fields))
+    if unknown:
+        known = ", ".join(sorted(kind.model_fields))
+        raise InputError(f"unknown key {', '.join(unknown)} for {kind.__module__.split('.')[-1]}; known keys: {known}")
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        given = f" (given {where}={first['input']!r})" if where else ""
+        raise InputError(f"{where or 'configuration'}: {message}{given}") from None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A row of a paper's table: a name, the values that differ from the Config's defaults, and where they are from."""
+
+    values: dict[str, Any]
+    about: str  # one line: which network, which script or section
+    data: str = ""  # the data set it is meant for
+    published: str = "none reported"  # the score behind the row, with its protocol
+
+
+class GAN(nn.Module):
+    """One paper: its players, what each of them minimises, how it makes an image.
+
+    The engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
+    """
+
+    Config: ClassVar[type[Config]]
+    PRESETS: ClassVar[dict[str, Preset]]
+    title: ClassVar[str]  # "Wasserstein GAN (Arjovsky et al. 2017, arXiv 1701.07875)"
+
+    averaged: ClassVar[tuple[str, ...]] = ("G",)  # players of which an EMA is kept
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config: Any = config
+        self.iteration = 0
+        self.images_seen = 0
+
+    def phases(self) -> list[Phase]:
+        """The optimiser steps of the iteration at hand, in order."""
+        raise NotImplementedError
+
+    def draw(self, real: Batch, rng: torch.Generator) -> Any:
+        """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU."""
+        raise NotImplementedError
+
+    def sample(self, request: Request) -> Tensor:
+        """One image per seed.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
+        raise NotImplementedError
+
+    def players(self) -> dict[str, nn.Module]:
+        """The modules that learn, by name."""
+        return dict(self.named_children())
