@@ -1,0 +1,191 @@
+"""One picture: from a file's bytes to uint8 pixels of the wanted size.  Nothing here knows of folders or caches.
+
+Rules, recorded in `Images.preprocessing`: EXIF orientation is honoured; what is transparent shows white; 16-bit grey is
+scaled; grey is ITU-R 601 luma; a picture is cut or padded to a square and resized by Pillow's Lanczos filter, whose
+support grows when it shrinks a picture (antialiasing). Of an animation the first frame counts. Colour profiles are
+ignored.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from PIL import Image
+
+FITS = ("crop", "pad", "stretch")
+FILTER = "lanczos"
+BACKGROUND = "white"
+MAX_PIXELS = 89_478_485  # Pillow's own threshold: a quarter of a gibibyte as RGB; more is a bomb or a map
+_NAMES = "jpg jpeg jfif png webp avif bmp gif tif tiff ppm pgm pbm pnm"
+SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())  # file names that are taken for images
+
+_WHITE = 255
+_GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+_ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
+_ORIENTATION = 0x0112  # EXIF tag; values 2..8 mirror or turn
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+class Unreadable(Exception):
+    """A picture that cannot be decoded; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True)
+class How:
+    """What every picture is turned into: uint8 [channels, resolution, resolution]."""
+
+    resolution: int
+    channels: int
+    fit: str = "crop"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture says of itself before it is decoded, upright (after EXIF)."""
+
+    height: int
+    width: int
+    channels: int  # 1 grey, 3 colour; transparency is not counted
+    mode: str  # Pillow's name of the pixel format
+
+
+@contextmanager
+def quiet_bombs() -> Iterator[None]:
+    """Pillow warns of huge pictures on stderr; here they are refused by name instead. Enter in the main thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
+
+
+def header(file: IO[bytes]) -> Header:
+    """Size and format of a picture, without decoding its pixels. Raises Unreadable."""
+    with _reasons():
+        image = _open(file)
+        width, height = image.size
+        if _orientation(image) >= 5:
+            width, height = height, width
+        return Header(height, width, 1 if _is_grey(image) else 3, image.mode)
+
+
+def picture(file: IO[bytes]) -> Image.Image:
+    """A decoded picture: upright, opaque, mode L or RGB. Raises Unreadable."""
+    with _reasons():
+        image = _open(file)
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        return plain(image if turn is None else image.transpose(turn))
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Any pixel format -> L or RGB with 8 bits a channel, composited on white. Raises Unreadable."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _from_deep(image)
+    grey = _is_grey(image)
+    if image.mode in _ALPHA_MODES or "transparency" in image.info:
+        front = image.convert("RGBA")
+        back = Image.new("RGBA", image.size, (_WHITE, _WHITE, _WHITE, _WHITE))
+        image = Image.alpha_composite(back, front).convert("RGB")
+    return image.convert("L" if grey else "RGB")
+
+
+def pixels(image: Image.Image, how: How) -> np.ndarray:
+    """A plain picture -> uint8 [C, R, R]."""
+    wanted = "L" if how.channels == 1 else "RGB"
+    if image.mode != wanted:
+        image = image.convert(wanted)
+    x = np.asarray(_square(image, how))
+    return x[None] if x.ndim == 2 else np.ascontiguousarray(x.transpose(2, 0, 1))
+
+
+def _square(image: Image.Image, how: How) -> Image.Image:
+    """A plain picture, made square as `fit` says and resized."""
+    width, height = image.size
+    size = (how.resolution, how.resolution)
+    box = (0, 0, width, height)
+    if how.fit == "crop":
+        side = min(width, height)
+        left, top = (width - side) // 2, (height - side) // 2
+        box = (left, top, left + side, top + side)
+    elif how.fit == "pad" and width != height:
+        return _padded(image, how.resolution)
+    if box == (0, 0, width, height) and image.size == size:
+        return image
+    return image.resize(size, Image.Resampling.LANCZOS, box=box)
+
+
+def _padded(image: Image.Image, resolution: int) -> Image.Image:
+    """The whole picture, its longer side as long as `resolution`, centred on white."""
+    scale = resolution / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
+    small = image.resize((width, height), Image.Resampling.LANCZOS)
+    back = Image.new(image.mode, (resolution, resolution), "white")
+    back.paste(small, ((resolution - width) // 2, (resolution - height) // 2))
+    return back
+
+
+def _open(file: IO[bytes]) -> Image.Image:
+    image = Image.open(file)
+    if image.width * image.height > MAX_PIXELS:
+        raise Unreadable(f"{image.width}x{image.height} pixels are too many")
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) else 1
+
+
+def _is_grey(image: Image.Image) -> bool:
+    """By format, not by content: an RGB file whose channels happen to be equal is colour; a grey palette is grey."""
+    if image.mode in ("P", "PA"):
+        palette = image.getpalette("RGB")
+        if palette is None:
+            return True
+        colours = np.asarray(palette, dtype=np.uint8).reshape(-1, 3)
+        return bool((colours == colours[:, :1]).all())
+    return image.mode in _GREY_MODES
+
+
+def _from_deep(image: Image.Image) -> Image.Image:
+    """More than 8 bits of grey: 0..65535 -> 0..255, scaled and rounded, never clipped."""
+    x = np.asarray(image)
+    if image.mode == "F":
+        raise Unreadable("floating-point pixels have no agreed range")
+    if x.size and (x.min() < 0 or x.max() > 65535):
+        raise Unreadable("32-bit pixels have no agreed range")
+    return Image.fromarray(np.rint(x.astype(np.float32) * (255.0 / 65535.0)).astype(np.uint8))
+
+
+@contextmanager
+def _reasons() -> Iterator[None]:
+    """Turn whatever a decoder raises into Unreadable with a short reason.
+
+    Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError and more on damaged
+    files, so every Exception is caught: a file from outside must never end a run with a traceback.
+    """
+    try:
+        yield
+    except Unreadable:
+        raise
+    except Image.DecompressionBombError:
+        raise Unreadable("too many pixels") from None
+    except Image.UnidentifiedImageError:
+        raise Unreadable("not an image") from None
+    except MemoryError:
+        raise Unreadable("not enough memory to decode it") from None
+    except Exception as error:
+        text = str(error).strip().splitlines()
+        raise Unreadable(text[0][:120] if text else type(error).__name__) from None
