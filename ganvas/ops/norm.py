@@ -1,0 +1,100 @@
+"""Batch normalisation with or without a condition, and standing statistics (BigGAN, Brock et al. 2019, app. C/D).
+
+Key names are those of BigGAN-PyTorch: `gain, bias, stored_mean, stored_var`. The running variance is the unbiased
+one, as in torch. Statistics are per process; nothing here talks to other processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Statistics(nn.Module):
+    """What both batch norms share: normalise by the batch in training mode, by the stored statistics in evaluation."""
+
+    stored_mean: Tensor
+    stored_var: Tensor
+
+    def __init__(self, channels: int, eps: float, momentum: float) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.register_buffer("stored_mean", torch.zeros(channels))
+        self.register_buffer("stored_var", torch.ones(channels))
+        self.seen: list[tuple[Tensor, Tensor]] | None = None  # batch (mean, biased variance) while they are collected
+
+    def normalise(self, x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
+        """(x - mean) / sqrt(var + eps), times gain [C], plus bias [C].  x [N, C, H, W] -> same shape"""
+        if self.seen is not None:
+            variance, mean = torch.var_mean(x.detach().float(), dim=(0, 2, 3), correction=0)
+            self.seen.append((mean, variance))
+            return F.batch_norm(x, None, None, gain, bias, True, 0.0, self.eps)
+        mean, var = self.stored_mean, self.stored_var
+        return F.batch_norm(x, mean, var, gain, bias, self.training, self.momentum, self.eps)
+
+
+class BatchNorm2d(Statistics):
+    """Batch norm with one gain and bias per channel; `y` is ignored, it stands where a conditional one may."""
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__(channels, eps, momentum)
+        self.gain = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.normalise(x, self.gain, self.bias)
+
+
+class ConditionalBatchNorm2d(Statistics):
+    """BN(x) * (1 + gain(y)) + bias(y).  x [N, C, H, W], y [N, F] or [N] int64 -> [N, C, H, W]
+
+    `gain` and `bias` map a condition to [N, C]: bias-free projections of a shared embedding (BigGAN), or tables with
+    one row per class (SAGAN). The gain is centred at 1: without the "+1" a fresh network multiplies its features by
+    about 0. SAGAN's TensorFlow code keeps gamma itself, from ones; a table of zeros here is the same network, and
+    Adam takes the same steps.
+    """
+
+    def __init__(self, channels: int, gain: nn.Module, bias: nn.Module, eps: float = 1e-5, momentum: float = 0.1):
+        super().__init__(channels, eps, momentum)
+        self.gain, self.bias = gain, bias
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        gain = 1 + self.gain(y)
+        return self.normalise(x) * gain[:, :, None, None] + self.bias(y)[:, :, None, None]
+
+
+def standing_statistics(G: nn.Module, batches: Iterable[tuple[Any, ...]]) -> int:
+    """Replaces G's stored statistics by the mean of those of some batches (BigGAN, app. D); returns how many batches.
+
+    `batches` holds G's arguments, e.g. `[(z, G.shared(y)), ...]`: fix the list, and so the truncation, beforehand.
+    Means are averaged, and biased batch variances are (not the variance over all batches), as in BigGAN-PyTorch.
+    Unlike there, spectral norm's u stays where it is: G is looked at, not trained.
+    """
+    layers = [module for module in G.modules() if isinstance(module, Statistics)]
+    training = {module: module.training for module in G.modules()}
+    G.eval()
+    try:
+        for layer in layers:
+            layer.seen = []
+        with torch.no_grad():
+            count = sum(1 for arguments in batches if G(*arguments) is not None)
+        if not count:
+            raise ValueError("standing statistics of no batches, expected at least one")
+        for layer in layers:
+            _store_mean(layer)
+    finally:
+        for layer in layers:
+            layer.seen = None
+        for module, mode in training.items():
+            module.training = mode
+    return count
+
+
+def _store_mean(layer: Statistics) -> None:
+    if layer.seen:
+        layer.stored_mean.copy_(torch.stack([mean for mean, _ in layer.seen]).mean(0))
+        layer.stored_var.copy_(torch.stack([variance for _, variance in layer.seen]).mean(0))
