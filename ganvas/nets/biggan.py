@@ -29,7 +29,7 @@ from ganvas.nets.biggan_parts import (
 )
 from ganvas.ops.attention import Attention
 from ganvas.ops.norm import BatchNorm2d
-from ganvas.ops.resample import average_pool, conv_pool, upsample, upsample_conv
+from ganvas.ops.resample import average_pool, conv_pool, upsample_conv
 from ganvas.ops.spectral import SNEmbedding, weight_of
 
 # Channels in multiples of `ch`: G's block inputs and outputs; every block doubles the size, from 4x4.
@@ -196,8 +196,7 @@ class GBlock(nn.Module):
         h = F.relu(self.bn1(x, y))
         h = upsample_conv(h, weight_of(self.conv1), self.conv1.bias, self.fused)
         h = self.conv2(F.relu(self.bn2(h, y)))
-        # The 1x1 convolution goes first: upsampling commutes with it.
-        return h + upsample(self.conv_sc(x))
+        return h + upsample_conv(x, weight_of(self.conv_sc), self.conv_sc.bias, self.fused)
 
 
 class DBlock(nn.Module):
@@ -227,8 +226,9 @@ class DBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         h = F.relu(self.conv1(F.relu(x) if self.preactivation else x))
-        if self.down:
-            h = conv_pool(h, weight_of(self.conv2), self.conv2.bias, self.fused)
-            # Pooling first: it commutes with the 1x1 convolution, whichever order a block is defined by.
+        if not self.down:
+            return self.conv2(h) + (self.conv_sc(x) if self.skips else x)
+        h = conv_pool(h, weight_of(self.conv2), self.conv2.bias, self.fused)
+        if not self.preactivation:  # on the image itself: pool, then 1x1
             return h + self.conv_sc(average_pool(x))
-        return self.conv2(h) + (self.conv_sc(x) if self.skips else x)
+        return h + conv_pool(x, weight_of(self.conv_sc), self.conv_sc.bias, self.fused)

@@ -22,18 +22,24 @@ def average_pool(x: Tensor) -> Tensor:
 
 
 def upsample_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, fused: bool = True) -> Tensor:
-    """conv3x3(upsample(x)), zero padded.  x [N, C, H, W], weight [out, C, 3, 3] -> [N, out, 2H, 2W]"""
+    """conv(upsample(x)), zero padded.  x [N, C, H, W], weight [out, C, 3, 3] or [out, C, 1, 1] -> [N, out, 2H, 2W]"""
+    pointwise = weight.shape[-1] == 1
     if not fused:
-        return F.conv2d(upsample(x), weight, bias, padding=1)
+        return F.conv2d(upsample(x), weight, bias, padding=0 if pointwise else 1)
+    if pointwise:
+        return upsample(F.conv2d(x, weight, bias))
     # A transposed convolution is a correlation read backwards, hence the flip.
     kernel = four_shifts(weight.flip(2, 3)).transpose(0, 1)
     return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 def conv_pool(x: Tensor, weight: Tensor, bias: Tensor | None = None, fused: bool = True) -> Tensor:
-    """average_pool(conv3x3(x)), zero padded.  x [N, C, H, W], weight [out, C, 3, 3] -> [N, out, H/2, W/2]"""
+    """average_pool(conv(x)), zero padded.  x [N, C, H, W], weight [out, C, 3, 3] or 1x1 -> [N, out, H/2, W/2]"""
+    pointwise = weight.shape[-1] == 1
     if not fused:
-        return average_pool(F.conv2d(x, weight, bias, padding=1))
+        return average_pool(F.conv2d(x, weight, bias, padding=0 if pointwise else 1))
+    if pointwise:
+        return F.conv2d(average_pool(x), weight, bias)
     return F.conv2d(x, four_shifts(weight) / 4, bias, stride=2, padding=1)
 
 

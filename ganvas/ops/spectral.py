@@ -76,8 +76,9 @@ def weight_of(layer: nn.Conv2d | nn.Linear | nn.Embedding) -> Tensor:
     if not isinstance(layer, SNConv2d | SNLinear | SNEmbedding):
         return layer.weight
     weight = layer.weight
+    precise = torch.promote_types(weight.dtype, torch.float32)
     with _float32(weight):
-        sigma, u = largest_singular_value(weight.float().flatten(1), layer.u0.float(), layer.sn_eps)
+        sigma, u = largest_singular_value(weight.to(precise).flatten(1), layer.u0.to(precise), layer.sn_eps)
         normalised = (weight / sigma).to(weight.dtype)
     if layer.training:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Parameter counts to the last digit, on the meta device: those of the authors' networks (and the papers' rounded ones).
+"""Parameter counts to the last digit, on the meta device: those of the authors' networks and, rounded, of the papers.
 
 The counts were taken from BigGAN-PyTorch and pytorch-pretrained-BigGAN themselves.
 """
