@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from ganvas.data.decode import SUFFIXES, Header, How, Unreadable, header, picture, pixels
-from ganvas.data.source import Row, Source, natural_key, pick_split, stat_identity
+from ganvas.data.source import Content, Row, Source, natural_key, pick_split, stat_identity
 from ganvas.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30  # of one picture inside a zip: more is a bomb
@@ -93,13 +93,19 @@ def _source(
     chosen = pick_split(split, names, str(path))
     prefix = splits.get(chosen, base)
     here = [entry for entry in entries if _under(entry.path, prefix)]
-    labels, class_names, notes = _classes(path, here, prefix, splits, entries) if classes else (None, [], {})
-    notes["stepped_over"] = "/".join(prefix)
+    found: tuple[np.ndarray | None, list[str], dict[str, Any]] = (None, [], {})
+    try:
+        found = _classes(path, here, prefix, splits, entries)
+    except InputError:
+        if classes:
+            raise
+    labels, class_names, notes = found
+    notes["stepped_over"] = "/".join(base)
     if outside:
         notes["outside"] = outside  # entries whose path leaves the archive: left alone, named by the doctor
-    items = FileItems([entry.path for entry in here], opener)
-    identity = [str(path.resolve()), [entry.identity for entry in here]]
-    return Source(kind, path.name, chosen, names, items, labels, class_names, identity, notes)
+    content = Content(FileItems([entry.path for entry in here], opener), labels, class_names, notes)
+    identity = [str(path.resolve()), class_names, [entry.identity for entry in here]]
+    return Source(kind, path.name, chosen, names, identity, lambda: content)
 
 
 def _walk(root: Path) -> list[_Entry]:

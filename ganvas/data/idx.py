@@ -17,7 +17,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from ganvas.data.source import ArrayItems, Source, index_labels, pick_split, stat_identity
+from ganvas.data.source import ArrayItems, Content, Source, index_labels, pick_split, stat_identity
 from ganvas.errors import InputError
 
 _UBYTE = 0x08  # the only element type that images use
@@ -52,22 +52,27 @@ def open_idx(path: Path, split: str) -> Source:
     else:
         chosen = pick_split(split, list(pairs), str(path))
     pair = pairs[chosen]
-    count, *rest = _shape(pair.images)
-    if len(rest) not in (2, 3):
-        raise InputError(f"{pair.images}: {len(rest) + 1} dimensions, expected 3 or 4; is it the file of the labels?")
-    size = _size(rest, pair.images)
-    labels, names = _labels(pairs, chosen, count)
-    identity = [stat_identity(file) for file in (pair.images, pair.labels) if file is not None]
-    items = ArrayItems(lambda: _read(pair.images, (count, *rest)).reshape(count, *size), count, size)
-    where = path if path.is_dir() else path.parent
-    return Source("idx", path.name, chosen, list(pairs), items, labels, names, [str(where.resolve()), identity])
+    files = {file for pair in pairs.values() for file in (pair.images, pair.labels) if file is not None}
+    identity = [str(pair.images.resolve()), *(stat_identity(file) for file in sorted(files))]
+    return Source("idx", path.name, chosen, list(pairs), identity, lambda: _content(pairs, chosen))
 
 
-def _size(rest: list[int], path: Path) -> tuple[int, int, int]:
+def _content(pairs: dict[str, _Pair], split: str) -> Content:
+    images = pairs[split].images
+    shape = _shape(images)
+    if len(shape) not in (3, 4):
+        raise InputError(f"{images}: {len(shape)} dimensions, expected 3 or 4; is it the file of the labels?")
+    count, size = shape[0], _size(shape[1:], images)
+    labels, names = _labels(pairs, split, count)
+    items = ArrayItems(lambda: _read(images, shape).reshape(count, *size), count, size)
+    return Content(items, labels, names)
+
+
+def _size(rest: tuple[int, ...], path: Path) -> tuple[int, int, int]:
     """C, H, W of an image: idx3 is grey, idx4 has its channels first."""
     size = (1, rest[0], rest[1]) if len(rest) == 2 else (rest[0], rest[1], rest[2])
     if size[0] not in (1, 3) or min(size) < 1:
-        raise InputError(f"{path}: images of shape {list(size)}, expected [1 or 3, height, width]")
+        raise InputError(f"{path}: images of shape {list(rest)}, expected [height, width] or [1 or 3, height, width]")
     return size
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -38,18 +39,29 @@ class Items(Protocol):
 
 
 @dataclass(frozen=True)
+class Content:
+    """The pictures of one split and their classes."""
+
+    items: Items
+    labels: np.ndarray | None  # int64 [M]
+    class_names: list[str]
+    notes: dict[str, Any] = field(default_factory=dict)  # what the reader saw, for the doctor
+
+
+@dataclass(frozen=True)
 class Source:
-    """One split of a data set, not yet decoded."""
+    """One split of a data set, not yet decoded. `content` is read when it is first needed: not for a cached set."""
 
     kind: str  # "digits", "idx", "cifar", "npz", "folder" or "zip"
     name: str
     split: str
     splits: list[str]  # all that can be asked for
-    items: Items
-    labels: np.ndarray | None  # int64 [M]
-    class_names: list[str]
     identity: list[Any]  # what decides whether a cache is still right: paths, sizes, times; JSON-able
-    notes: dict[str, Any] = field(default_factory=dict)  # what the reader chose, for `preprocessing` and the doctor
+    read: Callable[[], Content]
+
+    @cached_property
+    def content(self) -> Content:
+        return self.read()
 
 
 class ArrayItems:
