@@ -1,0 +1,58 @@
+"""Networks that look at images: `extractor(name)` gives one, the metrics take what it returns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ganvas.errors import InputError
+from ganvas.features.extractor import Extractor, Features
+
+__all__ = ["Extractor", "Features", "extractor"]
+
+NAMES = "inception, inception-64, inception-192, inception-768, own, timm:MODEL"
+
+
+def extractor(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    data: tuple[Any, Any] | None = None,
+    cache: Path | str | None = None,
+    device: str = "cpu",
+    resize: str | None = None,
+) -> Extractor:
+    """The feature network of that name, on `device`.
+
+    weights: a file for inception and timm (else downloaded).  data: images uint8 [M, C, H, W] and labels [M] or None,
+    for `own`.  cache: the folder where downloads and trained weights are kept.  resize: for inception, another filter
+    of `resize.RESIZES` than that of the original FID.  Raises InputError.
+    """
+    weights, cache = (None if path is None else Path(path) for path in (weights, cache))
+    if resize is not None and not name.startswith("inception"):
+        raise InputError(f"resize={resize!r} was given for features {name!r}; only inception can be resized otherwise")
+    if name == "own":
+        from ganvas.features.own import own
+
+        if data is None:
+            raise InputError("features own need the data set they are trained on: pass data=(images, labels or None)")
+        return own(data, cache).to(device)
+    if name.startswith("timm:"):
+        from ganvas.features.timm import timm_extractor
+
+        return timm_extractor(name.removeprefix("timm:"), weights).to(device)
+    return _inception(name, weights, cache, resize or "tf1_bilinear").to(device)
+
+
+def _inception(name: str, weights: Path | None, cache: Path | None, resize: str) -> Extractor:
+    from ganvas.features.inception import DIMS, inception
+    from ganvas.features.resize import RESIZES
+
+    dims = {"inception": 2048} | {f"inception-{dim}": dim for dim in DIMS}
+    if name not in dims:
+        raise InputError(f"features {name!r} are not known; expected one of: {NAMES}")
+    if resize not in RESIZES or resize == "none":
+        raise InputError(
+            f"resize {resize!r} is not known; expected one of: {', '.join(r for r in RESIZES if r != 'none')}"
+        )
+    return inception(weights, cache, dims[name], resize)

@@ -1,0 +1,154 @@
+"""Files of the feature networks: checked downloads, checked loading, a cache of tensors, fingerprints of data sets.
+
+Foreign pickles are read with `weights_only=True`; what is written is safetensors and JSON,
+each put in place atomically.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganvas.errors import InputError
+
+
+def default_cache() -> Path:
+    """$GANVAS_CACHE, or `ganvas` in the user's cache directory."""
+    home = os.environ.get("GANVAS_CACHE")
+    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ganvas"
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Calls `write` with a temporary name beside `path`, flushes it to disk and moves it into place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    part = Path(name)
+    try:
+        write(part)
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """`path` (.safetensors) and, beside it, the record as .json; the record is written last and makes both valid."""
+    from safetensors.torch import save_file
+
+    whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    write_atomically(path, lambda part: save_file(whole, part))
+    text = json.dumps(record | {"sha256": hash_file(path)}, indent=2, sort_keys=True)
+    write_atomically(path.with_suffix(".json"), lambda part: part.write_text(text + "\n"))
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """What `save_tensors` wrote, or None where it is absent, half written or damaged."""
+    from safetensors.torch import load_file
+
+    record_path = path.with_suffix(".json")
+    if not path.is_file() or not record_path.is_file():
+        return None
+    try:
+        record = json.loads(record_path.read_text())
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(record, dict) or record.get("sha256") != hash_file(path):
+        return None
+    return load_file(path), record
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def key_of(record: dict[str, Any]) -> str:
+    """SHA-256 of a record of plain values, whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(record, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def load_state(path: Path) -> dict[str, Tensor]:
+    """The tensors of a .safetensors file or of a PyTorch state dict (read with weights_only=True)."""
+    if not path.is_file():
+        raise InputError(f"weights: {path} is no file; give a state dict saved by torch.save or safetensors")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling foreign bytes raises nearly anything; the person needs one line
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"weights: {path} cannot be read as a state dict ({reason}); download it again") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"weights: {path} holds no state dict (names -> tensors); save `model.state_dict()`")
+    return dict(state)
+
+
+def download(url: str, path: Path, sha256: str) -> Path:
+    """`path`, fetched from `url` unless it is there with the right hash; `sha256` may be its first digits."""
+    if path.is_file() and hash_file(path).startswith(sha256):
+        return path
+    try:
+        write_atomically(path, lambda part: _fetch(url, part, sha256))
+    except OSError as error:
+        raise InputError(
+            f"{path.name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as weights"
+        ) from None
+    return path
+
+
+def _fetch(url: str, part: Path, sha256: str) -> None:
+    import shutil
+    import urllib.request
+
+    with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as file:
+        shutil.copyfileobj(response, file)
+    found = hash_file(part)
+    if not found.startswith(sha256):
+        raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; the file was not kept")
+
+
+class Fingerprint:
+    """A hash of a *set* of images: the sum of the images' SHA-256 modulo 2^256.
+
+    It does not depend on the order of images or on batch boundaries, and two halves add up to the whole.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self.count = 0
+
+    def update(self, images: Tensor, labels: Tensor | None = None) -> None:
+        """images uint8 [N, C, H, W] (any type and shape is taken); labels [N] or None"""
+        head = f"{images.dtype} {list(images.shape[1:])} ".encode()
+        rows = images.detach().cpu().contiguous()
+        marks: list[Any] = [None] * len(rows) if labels is None else labels.tolist()
+        for row, mark in zip(rows, marks):
+            digest = hashlib.sha256(head + str(mark).encode())
+            digest.update(row.reshape(-1).view(torch.uint8).numpy().data)
+            self.total += int.from_bytes(digest.digest(), "big")
+        self.total %= 1 << 256
+        self.count += len(rows)
+
+    def hexdigest(self) -> str:
+        return hashlib.sha256(f"{self.count} {self.total:064x}".encode()).hexdigest()
+
+
+def fingerprint(images: Tensor, labels: Tensor | None = None) -> str:
+    """The `Fingerprint` of one tensor of images, in hex."""
+    whole = Fingerprint()
+    whole.update(images, labels)
+    return whole.hexdigest()
