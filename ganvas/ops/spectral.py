@@ -77,7 +77,7 @@ def weight_of(layer: nn.Conv2d | nn.Linear | nn.Embedding) -> Tensor:
         return layer.weight
     weight = layer.weight
     precise = torch.promote_types(weight.dtype, torch.float32)
-    with _float32(weight):
+    with full_precision(weight):
         sigma, u = largest_singular_value(weight.to(precise).flatten(1), layer.u0.to(precise), layer.sn_eps)
         normalised = (weight / sigma).to(weight.dtype)
     if layer.training:
@@ -99,8 +99,8 @@ def largest_singular_value(matrix: Tensor, u: Tensor, eps: float) -> tuple[Tenso
     return (v @ matrix.t() @ u.t()).squeeze(), u
 
 
-def _float32(like: Tensor) -> contextlib.AbstractContextManager[Any]:
-    """Switches autocast off: in bfloat16 sigma would be good to three digits only."""
+def full_precision(like: Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Switches autocast off on that tensor's device: in bfloat16 sigma would be good to three digits only."""
     kind = like.device.type
     if kind in ("cpu", "cuda") and torch.is_autocast_enabled(kind):
         return torch.autocast(kind, enabled=False)
