@@ -216,7 +216,8 @@ class Inception(Extractor):
         if not self.official:
             self.name += f"-{weights_hash[:8]}"
         self.weights_hash, self.dim, self.resize, self.size = weights_hash, dim, resize, SIZE
-        self.net = InceptionNet()
+        with torch.device("meta"):  # the weights are not drawn only to be overwritten
+            self.net = InceptionNet()
         load_exactly(self.net, state, FILE)
         self.net.eval().requires_grad_(False)
         self.net.fold()
@@ -239,7 +240,8 @@ def load_exactly(net: nn.Module, state: dict[str, Tensor], what: str) -> None:
             f"the weights do not have the layout of {what}: "
             f"missing {missing[:3]}, unknown {unknown[:3]}, of another shape {misfit[:3]}; give that file"
         )
-    net.load_state_dict(state, strict=False)
+    steps = {key: torch.tensor(0) for key in own if key.endswith("num_batches_tracked")}
+    net.load_state_dict(steps | state, assign=True)
 
 
 def inception(
