@@ -59,19 +59,24 @@ Fetch = Callable[[list[str]], dict[str, bytes]]  # names -> the contents of thos
 
 def is_cifar(path: Path) -> bool:
     """Whether one of the four layouts lies here, one level below, or in a tar."""
-    return bool(_below(path)) if path.is_dir() else tarfile_layout(path) is not None
+    if path.is_dir():
+        return bool(_below(path)) or _tar_in(path) is not None
+    return tarfile_layout(path) is not None
 
 
 def open_cifar(path: Path, split: str) -> Source:
     """CIFAR in any of its published forms."""
-    if path.is_dir():
+    if path.is_dir() and _below(path):
         return _open_folder(path, split)
+    name = path.name
+    path = _tar_in(path) or path
     layout = tarfile_layout(path)
-    assert layout is not None, "ask is_cifar first"
+    if layout is None:
+        raise InputError(f"{path} does not hold CIFAR's batches; fetch it again")
     chosen = pick_split(split, list(layout.files), str(path))
     identity = [str(path.resolve()), stat_identity(path)]
     return Source(
-        "cifar", path.name, chosen, list(layout.files), identity,
+        "cifar", name, chosen, list(layout.files), identity,
         lambda: _content(layout, chosen, path, lambda names: _from_tar(path, names)),
     )  # fmt: skip
 
@@ -115,6 +120,13 @@ def tarfile_layout(path: Path) -> _Layout | None:
         return None
     top = PurePosixPath(first.name).parts[:1] if first is not None else ()
     return next((layout for layout in _LAYOUTS if (layout.folder,) == top), None)
+
+
+def _tar_in(path: Path) -> Path | None:
+    """The archive that a folder holds under its published name, if it is the only one."""
+    names = [f"cifar-{k}-{form}.tar.gz" for k in (10, 100) for form in ("python", "binary")]
+    found = [path / name for name in names if (path / name).is_file()]
+    return found[0] if len(found) == 1 else None
 
 
 def _from_folder(folder: Path, names: list[str]) -> dict[str, bytes]:

@@ -73,20 +73,17 @@ def quiet_bombs() -> Iterator[None]:
 def header(file: IO[bytes]) -> Header:
     """Size and format of a picture, without decoding its pixels. Raises Unreadable."""
     with _reasons():
-        image = _open(file)
-        width, height = image.size
-        if _orientation(image) >= 5:
-            width, height = height, width
-        return Header(height, width, 1 if _is_grey(image) else 3, image.mode)
+        return _header(_open(file))
 
 
-def picture(file: IO[bytes]) -> Image.Image:
-    """A decoded picture: upright, opaque, mode L or RGB. Raises Unreadable."""
+def look(file: IO[bytes]) -> tuple[Header, Image.Image]:
+    """What a picture says of itself, and itself decoded: upright, opaque, mode L or RGB. Raises Unreadable."""
     with _reasons():
         image = _open(file)
+        said = _header(image)
         image.load()
         turn = _TURNS.get(_orientation(image))
-        return plain(image if turn is None else image.transpose(turn))
+        return said, plain(image if turn is None else image.transpose(turn))
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -141,6 +138,13 @@ def _open(file: IO[bytes]) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise Unreadable(f"{image.width}x{image.height} pixels are too many")
     return image
+
+
+def _header(image: Image.Image) -> Header:
+    width, height = image.size
+    if _orientation(image) >= 5:  # lies on its side
+        width, height = height, width
+    return Header(height, width, 1 if _is_grey(image) else 3, image.mode)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -17,14 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
+from PIL import Image
 
-from ganvas.data.decode import SUFFIXES, Header, How, Unreadable, header, picture, pixels
+from ganvas.data.decode import SUFFIXES, Header, How, Unreadable, header, look, pixels
 from ganvas.data.source import Content, Row, Source, natural_key, pick_split, stat_identity
 from ganvas.errors import InputError
 
 MAX_FILE_BYTES = 1 << 30  # of one picture inside a zip: more is a bomb
 
-_SPLIT_FOLDERS = {
+SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "eval": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
@@ -56,9 +57,12 @@ class FileItems:
             return header(file)
 
     def row(self, i: int, how: How) -> Row:
-        with self._file(i) as file:
-            image = picture(file)
+        image = self.look(i)[1]
         return pixels(image, how), (image.height, image.width)
+
+    def look(self, i: int) -> tuple[Header, Image.Image]:
+        with self._file(i) as file:
+            return look(file)
 
     def _file(self, i: int) -> AbstractContextManager[IO[bytes]]:
         try:
@@ -96,9 +100,10 @@ def _source(
     found: tuple[np.ndarray | None, list[str], dict[str, Any]] = (None, [], {})
     try:
         found = _classes(path, here, prefix, splits, entries)
-    except InputError:
+    except InputError as error:
         if classes:
             raise
+        found = (None, [], {"loose": str(error)})
     labels, class_names, notes = found
     notes["stepped_over"] = "/".join(base)
     if outside:
@@ -181,7 +186,7 @@ def _splits(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, tuple[str
         tops = _tops(entries, base)
         if None in tops:
             return base, {}
-        known = {_SPLIT_FOLDERS[top.lower()]: (*base, top) for top in tops if top and top.lower() in _SPLIT_FOLDERS}
+        known = {SPLIT_FOLDERS[top.lower()]: (*base, top) for top in tops if top and top.lower() in SPLIT_FOLDERS}
         if "train" in known and len(tops) > 1 and len(known) == len(tops):
             return base, known
         if len(tops) != 1:

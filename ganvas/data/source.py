@@ -24,9 +24,10 @@ Row = tuple[np.ndarray, tuple[int, ...]]
 
 
 class Items(Protocol):
-    """Pictures by number. `header` and `row` raise `Unreadable`; both are called from several threads at once.
+    """Pictures by number. All but `name` raise `Unreadable`, and are called from several threads at once.
 
-    `row` gives the picture converted, uint8 [C, R, R], and the (height, width) that it had.
+    `row` gives the picture converted, uint8 [C, R, R], and the (height, width) that it had; `look` gives it upright
+    and opaque, but of its own size.
     """
 
     def __len__(self) -> int: ...
@@ -36,6 +37,8 @@ class Items(Protocol):
     def header(self, i: int) -> Header: ...
 
     def row(self, i: int, how: How) -> Row: ...
+
+    def look(self, i: int) -> tuple[Header, Image.Image]: ...
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,12 @@ class ArrayItems:
         x = self.array[i]
         if x.shape == (how.channels, how.resolution, how.resolution):
             return x, x.shape[1:]
+        return pixels(self.look(i)[1], how), x.shape[1:]
+
+    def look(self, i: int) -> tuple[Header, Image.Image]:
+        x = self.array[i]
         image = Image.fromarray(x[0] if len(x) == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
-        return pixels(plain(image), how), x.shape[1:]
+        return self.header(i), plain(image)
 
 
 def stat_identity(path: Path, name: str | None = None) -> list[Any]:
