@@ -102,6 +102,7 @@ def initialise(network: nn.Module, init: Init, bias_init: BiasInit) -> None:
             bias = module._parameters.get("bias")
             if bias_init == "zero" and bias is not None:
                 nn.init.zeros_(bias)
+    for module in network.modules():
         if init == "sagan" and isinstance(module, ConditionalBatchNorm2d):
             _zero_tables(module)
 
