@@ -6,7 +6,7 @@ No paper and no training code stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor, nn
 
+from ganvas import latents
 from ganvas.errors import InputError
 
 
@@ -49,8 +50,8 @@ class Request:
     """What to sample: one image per seed, each from its own generator, so batches never change an image."""
 
     seeds: list[int]
-    classes: Tensor | None = None  # [N] int64; None: unconditional, or drawn from each image's seed
-    truncation: float | None = None  # threshold or scale; its meaning is the paper's, see `Config.truncation_form`
+    classes: Tensor | None = None  # [N] int64; None: unconditional
+    truncation: float | None = None  # None: the prior itself
 
 
 class Config(BaseModel):
@@ -64,7 +65,8 @@ class Config(BaseModel):
     # data
     resolution: int = 32  # pixels per side; 0 for the toys' points
     channels: int = 3  # image channels (1 grey, 3 RGB); the toys' 2 coordinates
-    num_classes: int = 0  # 0: unconditional
+    conditional: bool = False  # use the classes of the data, where they have any
+    num_classes: int = 0  # filled in from the data if conditional; 0: unconditional
     flip: bool = False  # mirror each real image with probability 1/2
 
     # length and optimisers
@@ -122,24 +124,28 @@ class Preset:
     values: dict[str, Any]
     about: str  # one line: which network, which script or section
     data: str = ""  # the data set it is meant for
+    num_classes: int = 0  # of that data set, for counting parameters; a run takes the number from its own data
     published: str = "none reported"  # the score behind the row, with its protocol
 
 
 class GAN(nn.Module):
     """One paper: its players, what each of them minimises, how it makes an image.
 
-    The engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
+    A paper gives `phases`, `draw` and `generate`; `sample` is what people call, and it is the same for all.  The
+    engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
     """
 
     Config: ClassVar[type[Config]]
     PRESETS: ClassVar[dict[str, Preset]]
-    title: ClassVar[str]  # "Wasserstein GAN (Arjovsky et al. 2017, arXiv 1701.07875)"
-
+    FAMILIES: ClassVar[dict[str, Callable[[int, bool], str]]]  # bare name -> preset for (resolution, is it a toy)
+    title: ClassVar[str]  # the paper or papers, authors and years
+    headline: ClassVar[str] = ""  # the logged scalar that the progress line shows
     averaged: ClassVar[tuple[str, ...]] = ("G",)  # players of which an EMA is kept
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config: Any = config
+        self.class_names: list[str] = []
         self.iteration = 0
         self.images_seen = 0
 
@@ -151,9 +157,69 @@ class GAN(nn.Module):
         """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU."""
         raise NotImplementedError
 
-    def sample(self, request: Request) -> Tensor:
-        """One image per seed.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
+    def generate(self, request: Request) -> Tensor:
+        """One image per seed, in one forward pass.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int = 16,
+        seed: int = 0,
+        classes: int | str | Sequence[int | str] | None = None,
+        truncation: float | None = None,
+        batch: int = 64,
+    ) -> Tensor:
+        """The images of seeds seed, seed + 1, ..., seed + n - 1.  -> float [n, C, H, W] in [-1, 1] (toys: [n, 2])
+
+        classes: one name or index for all, or one for each image; None draws each from its seed.  An image depends
+        on its seed and class alone, not on n or batch.  Players sample in evaluation mode and get their mode back.
+        Raises InputError for an unknown class, a class of an unconditional model, or a bad count.
+        """
+        if n < 1 or batch < 1:
+            raise InputError(f"n={n}, batch={batch}: both must be at least 1")
+        y = self._classes(classes, n)
+        modes = {name: module.training for name, module in self.named_modules()}
+        self.eval()
+        parts = []
+        for start in range(0, n, batch):
+            seeds = list(range(seed + start, seed + min(start + batch, n)))
+            part = y[start : start + batch] if y is not None else self._drawn_classes(seeds)
+            parts.append(self.generate(Request(seeds, part, truncation)).float())
+        for name, module in self.named_modules():
+            module.training = modes[name]
+        return torch.cat(parts)
+
+    def _drawn_classes(self, seeds: list[int]) -> Tensor | None:
+        k = self.config.num_classes
+        return latents.labels(seeds, k).to(self._device()) if k else None
+
+    def _classes(self, classes: int | str | Sequence[int | str] | None, n: int) -> Tensor | None:
+        """Names or indices, one or n of them -> [n] indices."""
+        if classes is None:
+            return None
+        k = self.config.num_classes
+        if not k:
+            raise InputError(f"classes={classes!r} given, but this model is unconditional; leave the class out")
+        given = [classes] * n if isinstance(classes, int | str) else list(classes)
+        if len(given) != n:
+            raise InputError(f"{len(given)} classes for {n} images; give one class, or one for each image")
+        return torch.tensor([self.class_index(c) for c in given], device=self._device())
+
+    def class_index(self, given: int | str) -> int:
+        """The index of a class, given by name or by index; a name wins over a number that looks like an index."""
+        k, name = self.config.num_classes, str(given)
+        if name in self.class_names:
+            return self.class_names.index(name)
+        if name.lstrip("-").isdigit() and 0 <= int(name) < k:
+            return int(name)
+        known = ", ".join(self.class_names[:12]) + (", ..." if len(self.class_names) > 12 else "")
+        raise InputError(
+            f"unknown class {name!r}; expected an index from 0 to {k - 1} or a name ({known or 'none given'})"
+        )
+
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def players(self) -> dict[str, nn.Module]:
         """The modules that learn, by name."""

@@ -1,0 +1,291 @@
+"""What scripts, the command line and servers call: presets, `load`, `train`.  Here papers, engine and data meet."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ganvas import data as datasets
+from ganvas import folder as model_folder
+from ganvas.data import Images, Kind
+from ganvas.engine import checkpoint
+from ganvas.engine.estimate import Estimate, estimate
+from ganvas.engine.log import Screen
+from ganvas.engine.train import Outcome, Run, Settings, new_state
+from ganvas.engine.train import train as run_training
+from ganvas.errors import InputError
+from ganvas.folder import Description
+from ganvas.gan import GAN, Config, Preset, configure
+from ganvas.papers import PAPERS
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A paper, a preset and the Config that they and the data give."""
+
+    paper: str
+    preset: str
+    config: Config
+
+    def build(self, seed: int) -> GAN:
+        """The GAN with weights initialised from the seed; the global random state stays as it was."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return PAPERS[self.paper](self.config)
+
+    def on_meta(self) -> GAN:
+        """The GAN without memory: for counting."""
+        with torch.device("meta"):
+            return PAPERS[self.paper](self.config)
+
+
+def presets() -> dict[str, tuple[str, Preset]]:
+    """Every preset by name, with the paper it belongs to."""
+    return {name: (paper, preset) for paper, kind in PAPERS.items() for name, preset in kind.PRESETS.items()}
+
+
+def parameter_counts(gan: GAN) -> dict[str, int]:
+    """Learned numbers of each player."""
+    return {name: sum(p.numel() for p in player.parameters()) for name, player in gan.players().items()}
+
+
+def papers() -> list[dict[str, Any]]:
+    """A row per preset: paper, resolution, exact parameter counts, data, published score."""
+    rows = []
+    for name, (paper, preset) in presets().items():
+        recipe = Recipe(paper, name, configure(PAPERS[paper].Config, _with_classes(paper, preset)))
+        counts = parameter_counts(recipe.on_meta())
+        c = recipe.config
+        row = {"preset": name, "paper": paper, "title": PAPERS[paper].title, "resolution": c.resolution}
+        row |= {"channels": c.channels, "num_classes": c.num_classes, "batch": c.batch, "images": c.images}
+        row |= {"parameters": counts, "about": preset.about, "data": preset.data, "published": preset.published}
+        rows.append(row)
+    return rows
+
+
+def _with_classes(paper: str, preset: Preset) -> dict[str, Any]:
+    """The preset's values with the classes of the data it is meant for."""
+    conditional = preset.values.get("conditional", PAPERS[paper].Config.model_fields["conditional"].default)
+    return {"num_classes": preset.num_classes if conditional else 0, **preset.values}
+
+
+def default_data(name: str) -> str:
+    """What `train` uses where no data are given: the toys for a toy preset, the digits for everything else."""
+    preset = presets().get(name)
+    return "ring8" if preset and preset[1].values.get("resolution") == 0 else "digits"
+
+
+def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict[str, Any] | None = None) -> Recipe:
+    """The recipe of a preset, or of the preset of a paper that fits the data, for data of this kind.
+
+    Resolution, channels and classes come from the data unless they are overridden.  Raises InputError.
+    """
+    table = presets()
+    is_toy = kind.kind == "toy"
+    native = max(kind.native) if kind.native else 0
+    if name not in table:
+        name = _pick(name, resolution or native, is_toy)
+    paper, preset = table[name]
+    values: dict[str, Any] = dict(preset.values)
+    values["channels"] = kind.channels
+    if is_toy:
+        values["resolution"] = 0
+    elif resolution:
+        values["resolution"] = resolution
+    elif values.get("resolution") == 0:
+        raise InputError(
+            f"{name} learns points in the plane, {kind.name} holds images; pass --data ring8, or another preset"
+        )
+    overrides = dict(overrides or {})
+    if is_toy and overrides.get("resolution"):
+        raise InputError(f"{kind.name} holds points in the plane, which have no resolution; leave it out")
+    values |= overrides
+    conditional = values.get("conditional", PAPERS[paper].Config.model_fields["conditional"].default)
+    values.setdefault("num_classes", kind.num_classes if conditional else 0)
+    return Recipe(paper, name, configure(PAPERS[paper].Config, values))
+
+
+def _pick(name: str, resolution: int, is_toy: bool) -> str:
+    for kind in PAPERS.values():
+        if name in kind.FAMILIES:
+            return kind.FAMILIES[name](resolution, is_toy)
+    families = ", ".join(family for kind in PAPERS.values() for family in kind.FAMILIES)
+    near = [known for known in presets() if name.split("-")[0] in known] or list(presets())
+    raise InputError(
+        f"unknown preset {name!r}; a bare name is one of {families}, presets near it are {', '.join(near)}"
+    )
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """ "auto" is a CUDA GPU where there is one, Apple's where that is, else the CPU."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} cannot be used here ({first}); expected auto, cpu, cuda or cuda:N") from None
+    return device
+
+
+def load(model: str | Path, device: str = "auto") -> GAN:
+    """The GAN of a model folder, in evaluation mode on the device, its players as attributes.
+
+    Sample it with `gan.sample(n=16, seed=0)`.  Needs no training data; nothing in the folder can execute code.
+    Raises InputError for a folder that is missing, damaged or not a model.
+    """
+    path = Path(model).expanduser()
+    description = model_folder.read(path)
+    if description.paper not in PAPERS:
+        raise InputError(
+            f"{path} is a model of {description.paper!r}, which this ganvas lacks; it has {', '.join(PAPERS)}"
+        )
+    gan = Recipe(
+        description.paper,
+        description.preset or description.paper,
+        configure(PAPERS[description.paper].Config, description.config),
+    ).build(0)
+    gan.class_names = description.class_names
+    try:
+        gan.load_state_dict(model_folder.read_weights(path))
+    except RuntimeError as error:
+        raise InputError(
+            f"{path}: weights and config.json do not belong together ({str(error).splitlines()[-1].strip()})"
+        ) from None
+    return gan.to(choose_device(device)).eval().requires_grad_(False)
+
+
+def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estimate]:
+    """Parameter counts, and what the run would cost on the device."""
+    gan = recipe.on_meta()
+    return parameter_counts(gan), estimate(gan, device, recipe.config.images)
+
+
+def load_images(settings: Settings, config: Config, progress: Any = None) -> Images:
+    """The training images that a recipe needs, decoded."""
+    is_toy = config.resolution == 0
+    size = {} if is_toy else {"resolution": config.resolution, "channels": config.channels}
+    return datasets.load(
+        settings.data, fit=settings.fit, max_unreadable=settings.max_unreadable, progress=progress, **size
+    )
+
+
+def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None = None) -> Outcome:
+    """Trains a recipe from scratch into the folder `out`, which must not hold a run yet.
+
+    A failure before the first checkpoint leaves nothing behind.  Raises InputError for what a person can mend.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"{out} already exists and is not empty; pass another --out, or continue it with --resume {out}"
+        )
+    screen = screen or Screen()
+    images = load_images(settings, recipe.config, decoding(screen))
+    state = new_state(recipe.build(settings.seed), torch.device(settings.device))
+    run = _run(recipe, settings, out, images, screen)
+    state.gan.class_names = run.description.class_names
+    made = [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        run.save(state)
+        return run_training(run, state)
+    except BaseException:
+        if not checkpoint.checkpoints(run.checkpoints):
+            shutil.rmtree(out, ignore_errors=True)
+            for p in made[1:]:
+                if p.exists() and not any(p.iterdir()):
+                    p.rmdir()
+        raise
+
+
+def resume(
+    out: Path,
+    images: int | None = None,
+    changes: dict[str, Any] | None = None,
+    device: str | None = None,
+    screen: Screen | None = None,
+) -> Outcome:
+    """Continues a run exactly where its newest checkpoint stands; `images` may extend it.
+
+    changes: what the caller asked for; whatever differs from the run's own recipe is refused, with the differences.
+    """
+    description = model_folder.read(out)
+    if "data" not in description.training:
+        raise InputError(f"{out} is a model without a training run; resume the folder that ganvas train wrote")
+    settings = Settings(**description.training)
+    values = dict(description.config)
+    recorded = {**values, **settings.model_dump(), "preset": description.preset}
+    different = [
+        f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
+        for k, v in (changes or {}).items()
+        if recorded.get(k) != v
+    ]
+    if different:
+        raise InputError("resuming keeps the recipe; " + "; ".join(different) + ". Leave these out, or start a new run")
+    if images is not None:
+        if images < values["images"]:
+            raise InputError(
+                f"--images {images:,} is less than the run's {values['images']:,}; a run can only be extended"
+            )
+        values["images"] = images
+    if device is not None:
+        settings = settings.model_copy(update={"device": str(choose_device(device))})
+    made = Recipe(
+        description.paper, description.preset or description.paper, configure(PAPERS[description.paper].Config, values)
+    )
+    screen = screen or Screen()
+    data = load_images(settings, made.config, decoding(screen))
+    if data.fingerprint != description.data.get("fingerprint"):
+        raise InputError(
+            f"{settings.data} no longer holds the images this run was trained on; put them back, or start a new run"
+        )
+    state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
+    path = checkpoint.restore(state, out / "checkpoints")
+    run = _run(made, settings, out, data, screen)
+    state.gan.class_names = run.description.class_names
+    screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name})")
+    if state.gan.images_seen >= made.config.images:
+        raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
+    model_folder.write_description(out, run.description)
+    return run_training(run, state)
+
+
+def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: Screen) -> Run:
+    description = Description(
+        paper=recipe.paper,
+        preset=recipe.preset,
+        config=recipe.config.model_dump(),
+        class_names=images.class_names if recipe.config.num_classes else [],
+        preprocessing=images.preprocessing,
+        data={"name": images.name, "count": len(images), "fingerprint": images.fingerprint},
+        training=settings.model_dump(),
+    )
+    return Run(out, description, PAPERS[recipe.paper].title, images, settings, sliced_score(images), screen)
+
+
+def sliced_score(images: Images) -> Any:
+    """The cheap score that chooses `best/`: sliced Wasserstein distance of 1,000 samples to 1,000 real images."""
+    from ganvas.metrics.sliced import sliced_wasserstein
+    from ganvas.ops.pixels import to_float
+
+    n = min(1000, len(images))
+    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:n].numpy()
+    real = torch.from_numpy(images.x[index])
+    real = (real if images.is_toy else to_float(real)).flatten(1)
+
+    def score(gan: GAN) -> dict[str, float]:
+        fake = gan.sample(n, seed=1_000_000).cpu().flatten(1)
+        return {"sliced_wasserstein": float(sliced_wasserstein(fake, real))}
+
+    return score
+
+
+def decoding(screen: Screen) -> Any:
+    """A progress callback for decoding."""
+    return lambda done, total: screen.show(f"decoding {done:,} of {total:,} images")

@@ -1,0 +1,65 @@
+"""Pictures of samples: grids of images, scatter plots of points, films of either."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ganvas.files import write_atomic
+
+MIN_CELL = 48  # small images are enlarged, pixel by pixel, to at least this many
+
+
+def to_pil(x: np.ndarray) -> Image.Image:
+    """uint8 [C, H, W] with C 1 or 3 -> a picture"""
+    return Image.fromarray(x[0] if x.shape[0] == 1 else np.ascontiguousarray(x[:3].transpose(1, 2, 0)))
+
+
+def grid(x: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:
+    """uint8 [N, C, H, W] -> one picture, row by row, on white; small images enlarged without smoothing."""
+    n, c, h, w = x.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    scale = max(1, math.ceil(MIN_CELL / max(h, w)))
+    cell_h, cell_w = h * scale + gap, w * scale + gap
+    sheet = np.full((c, rows * cell_h + gap, columns * cell_w + gap), 255, np.uint8)
+    for i, image in enumerate(x):
+        top, left = gap + (i // columns) * cell_h, gap + (i % columns) * cell_w
+        sheet[:, top : top + h * scale, left : left + w * scale] = image.repeat(scale, 1).repeat(scale, 2)
+    return to_pil(sheet)
+
+
+def scatter(points: np.ndarray, real: np.ndarray | None = None, side: int = 512) -> Image.Image:
+    """float [N, 2] -> a picture of the square that holds the data; real points grey, samples blue."""
+    picture = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(picture)
+    reference = real if real is not None else points
+    reach = 1.15 * float(np.abs(reference).max()) or 1.0
+    for cloud, colour in ((real, (190, 190, 190)), (points, (30, 90, 200))):
+        for px, py in [] if cloud is None else ((cloud * [1, -1] / reach + 1) / 2 * side).tolist():
+            draw.ellipse((px - 1.5, py - 1.5, px + 1.5, py + 1.5), fill=colour)
+    return picture
+
+
+def picture(x: np.ndarray, columns: int | None = None, real: np.ndarray | None = None) -> Image.Image:
+    """A grid of images, or a scatter plot of points, by the shape of x."""
+    return scatter(x, real) if x.ndim == 2 else grid(x, columns)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """The picture at `path`, in the format that its ending names, atomically."""
+    write_atomic(path, image.save)
+
+
+def film(frames: Sequence[Path], path: Path, seconds: float = 8.0, most: int = 120) -> None:
+    """An endless GIF of pictures of one size, thinned to `most` frames, the last one held for two seconds."""
+    step = max(1, math.ceil(len(frames) / most))
+    chosen = [*frames[:-1:step], frames[-1]]
+    images = [Image.open(p).convert("RGB") for p in chosen]
+    each = max(40, int(1000 * seconds / len(images)))
+    durations = [each] * (len(images) - 1) + [2000]
+    write_atomic(path, lambda p: images[0].save(p, save_all=True, append_images=images[1:], duration=durations, loop=0))

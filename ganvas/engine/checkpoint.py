@@ -1,0 +1,121 @@
+"""Training state on disk: everything that going on exactly needs, in safetensors and JSON, whole or absent.
+
+What needs no saving: the random state and the position in the data, both functions of the seed and the counters below.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganvas.engine import optim
+from ganvas.engine.ema import Average
+from ganvas.errors import InputError
+from ganvas.files import one_line, read_json, sync, write_json
+from ganvas.gan import GAN
+
+KEEP = 2  # newest checkpoints that stay
+
+
+@dataclass
+class State:
+    """What changes while training."""
+
+    gan: GAN
+    optimisers: dict[str, torch.optim.Optimizer]
+    average: Average | None
+    seconds: float = 0.0  # training time so far, over all sittings
+    best: dict[str, float] | None = None  # score and images_seen of the best sample so far
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor by a flat name, on the CPU."""
+        parts: dict[str, dict[str, Tensor]] = {"gan": self.gan.state_dict()}
+        if self.average is not None:
+            parts["ema"] = self.average.players.state_dict()
+        for player, optimiser in self.optimisers.items():
+            parts[f"optim.{player}"] = optim.flat_state(optimiser)
+        return {f"{part}/{k}": v.detach().cpu().contiguous() for part, d in parts.items() for k, v in d.items()}
+
+    def load(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
+        """The reverse of `tensors`.  Values are copied, so that memory layout is that of a fresh start."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, value in tensors.items():
+            part, key = name.split("/", 1)
+            parts.setdefault(part, {})[key] = value.clone()
+        self.gan.load_state_dict(parts["gan"])
+        if self.average is not None:
+            self.average.players.load_state_dict(parts["ema"])
+        for player, optimiser in self.optimisers.items():
+            optim.load_flat_state(optimiser, parts.get(f"optim.{player}", {}))
+        self.gan.iteration, self.gan.images_seen = counters["iteration"], counters["images_seen"]
+        self.seconds, self.best = counters["seconds"], counters["best"]
+
+
+def save(state: State, folder: Path) -> Path:
+    """Writes folder/<images_seen>/ and drops all but the newest two.  -> its path"""
+    path = folder / f"{state.gan.images_seen:012d}"
+    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
+    with one_line(path):
+        try:
+            temporary.mkdir(parents=True, exist_ok=True)
+            save_file(state.tensors(), temporary / "state.safetensors")
+            sync(temporary / "state.safetensors")
+            counters = {
+                "iteration": state.gan.iteration,
+                "images_seen": state.gan.images_seen,
+                "seconds": state.seconds,
+                "best": state.best,
+                "sha256": _sha256(temporary / "state.safetensors"),
+            }
+            write_json(temporary / "state.json", counters)
+            if path.exists():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
+            sync(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    _drop_old(folder)
+    return path
+
+
+def restore(state: State, folder: Path) -> Path:
+    """Loads the newest whole checkpoint of `folder` into `state`; a damaged one is passed over for the one before."""
+    paths = checkpoints(folder)
+    problems = []
+    for path in reversed(paths):
+        try:
+            counters = read_json(path / "state.json")
+            if counters["sha256"] != _sha256(path / "state.safetensors"):
+                raise InputError(f"{path} is damaged: its checksum differs")
+            state.load(load_file(path / "state.safetensors"), counters)
+            return path
+        except (InputError, OSError, KeyError) as error:
+            problems.append(str(error))
+    found = "; ".join(problems) if problems else "there is none"
+    raise InputError(f"no whole checkpoint in {folder} to resume from: {found}")
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """Finished checkpoints, oldest first."""
+    return sorted(p for p in folder.glob("[0-9]*") if p.is_dir()) if folder.is_dir() else []
+
+
+def _drop_old(folder: Path) -> None:
+    for path in checkpoints(folder)[:-KEEP]:
+        shutil.rmtree(path, ignore_errors=True)
+    for stray in folder.glob(".*.tmp"):  # left by a kill
+        shutil.rmtree(stray, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

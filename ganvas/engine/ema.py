@@ -1,0 +1,54 @@
+"""The exponential moving average of players: the copy that samples."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ganvas.gan import GAN
+
+
+class Average:
+    """Averages of the players in `gan.averaged`, moved once per iteration:  a <- decay a + (1 - decay) p.
+
+    Up to `ema_start` iterations the decay is 0, a copy.  Buffers (batch-norm statistics, spectral-norm vectors) are
+    averaged with the weights, or copied: `ema_buffers`.  Integer buffers are always copied.
+    """
+
+    def __init__(self, gan: GAN) -> None:
+        self.gan = gan
+        self.players = nn.ModuleDict({name: copy.deepcopy(getattr(gan, name)) for name in gan.averaged})
+        self.players.requires_grad_(False)
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """One move towards the live players; call after the iteration's steps."""
+        config = self.gan.config
+        decay = config.ema if self.gan.iteration >= config.ema_start else 0.0
+        for name, mean in self.players.items():
+            live = getattr(self.gan, name)
+            for a, p in zip(mean.parameters(), live.parameters()):
+                a.lerp_(p, 1.0 - decay) if decay else a.copy_(p)
+            for a, b in zip(mean.buffers(), live.buffers()):
+                averaged = decay and config.ema_buffers == "average" and a.is_floating_point()
+                a.lerp_(b, 1.0 - decay) if averaged else a.copy_(b)
+
+
+@contextmanager
+def averaged(gan: GAN, average: Average | None) -> Iterator[GAN]:
+    """The GAN with its averaged players in place of the live ones, for as long as the block runs."""
+    if average is None:
+        yield gan
+        return
+    live = {name: getattr(gan, name) for name in average.players}
+    try:
+        for name, mean in average.players.items():
+            setattr(gan, name, mean)
+        yield gan
+    finally:
+        for name, module in live.items():
+            setattr(gan, name, module)

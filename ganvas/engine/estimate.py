@@ -1,0 +1,71 @@
+"""What a run would cost, before it starts: multiplications counted on the meta device, speed tried for a moment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from ganvas import latents
+from ganvas.gan import GAN, Batch
+
+_N = 4  # images in the counted batch; memory and work grow linearly from there
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Per iteration and for the run; seconds and bytes are rough (a factor of two either way is normal)."""
+
+    flops_per_image: float
+    seconds: float
+    images_per_second: float
+    memory_bytes: int
+
+
+def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
+    """What training a GAN built on the meta device for `images` images would take on `device`."""
+    config = gan.config
+    shape = (config.channels, *[config.resolution] * 2) if config.resolution else (2,)
+    x = torch.empty((_N, *shape), device="meta")
+    y = torch.zeros(_N, dtype=torch.int64, device="meta") if config.num_classes else None
+    work, peak, batches = 0.0, 0, 1
+    gan.iteration = 1  # not 0, where schedules have their exceptions
+    for phase in gan.phases():
+        saved: dict[int, int] = {}
+
+        def keep(t: Tensor, saved: dict[int, int] = saved) -> Tensor:
+            saved[id(t)] = t.numel() * t.element_size()
+            return t
+
+        drawn = gan.draw(Batch(x, y), latents.generator("estimate"))
+        counter = FlopCounterMode(display=False)
+        with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            phase.loss(Batch(x, y), drawn).total.backward()
+        work += counter.get_total_flops() / _N * phase.repeat / phase.every
+        peak = max(peak, sum(saved.values()))
+        batches = max(batches, phase.repeat)
+    parameters = sum(p.numel() * p.element_size() for p in gan.parameters())
+    speed = _speed(device)
+    per_image = work / batches
+    memory = (
+        5 * parameters + peak * (config.batch // config.accumulate) // _N
+    )  # weights, gradient, two moments, average
+    return Estimate(per_image, images * per_image / speed, speed / max(per_image, 1.0), memory)
+
+
+def _speed(device: torch.device) -> float:
+    """Floating-point operations per second of a convolution's forward and backward pass, tried for a moment."""
+    conv = torch.nn.Conv2d(64, 64, 3, padding=1, device=device)
+    x = torch.zeros(16, 64, 16, 16, device=device)
+    work, runs, started = 2 * 3 * 16 * 64 * 64 * 9 * 256, 0, 0.0
+    while runs < 3 or (time.monotonic() - started < 0.2 and runs < 1000):
+        if runs == 2:  # the first two warm up
+            started = time.monotonic()
+        conv(x).sum().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        runs += 1
+    return work * (runs - 2) / (time.monotonic() - started)

@@ -1,0 +1,97 @@
+"""What a run says: a JSON line per interval, TensorBoard beside it where it is installed, one line on the screen."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+
+class Log:
+    """train.jsonl of a run; scalars are means over the interval since the last line."""
+
+    def __init__(self, folder: Path, images_seen: int = 0) -> None:
+        self.path = folder / "train.jsonl"
+        _cut(self.path, images_seen)
+        self.file = self.path.open("a", encoding="utf-8")
+        self.board = _tensorboard(folder, images_seen)
+
+    def write(self, images_seen: int, values: dict[str, Any]) -> None:
+        """One line, flushed."""
+        self.file.write(json.dumps({"images": images_seen, **values}) + "\n")
+        self.file.flush()
+        for key, value in values.items():
+            if self.board is not None and isinstance(value, int | float):
+                self.board.add_scalar(key, value, images_seen)
+
+    def close(self) -> None:
+        self.file.close()
+        if self.board is not None:
+            self.board.close()
+
+
+def _cut(path: Path, images_seen: int) -> None:
+    """Drops the lines of steps that were lost between the last checkpoint and a kill, and a half-written last line."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["images"] <= images_seen:
+                kept.append(line + "\n")
+        except (json.JSONDecodeError, KeyError, TypeError):
+            continue
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _tensorboard(folder: Path, images_seen: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=images_seen + 1)
+
+
+class Screen:
+    """One line that renews itself on a terminal, or a line every `every` seconds elsewhere."""
+
+    def __init__(self, out: TextIO | None = None, every: float = 10.0) -> None:
+        self.out = out or sys.stderr
+        self.live = self.out.isatty()
+        self.every = 0.5 if self.live else every
+        self.last = 0.0
+        self.width = 0
+
+    def show(self, line: str, force: bool = False) -> None:
+        """Prints the line if it is time."""
+        now = time.monotonic()
+        if not force and now - self.last < self.every:
+            return
+        self.last = now
+        if self.live:
+            self.out.write("\r" + line.ljust(self.width))
+            self.width = len(line)
+        else:
+            self.out.write(line + "\n")
+        self.out.flush()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        if self.live and self.width:
+            self.out.write("\r" + " " * self.width + "\r")
+            self.width = 0
+        self.out.write(line + "\n")
+        self.out.flush()
+
+
+def duration(seconds: float) -> str:
+    """1 h 02 min, 3:05 min or 12 s"""
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60}:{seconds % 60:02d} min"
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours / 24:.1f} days"

@@ -1,0 +1,112 @@
+"""The model folder: config.json, model.safetensors, README.md, samples.png.  It samples anywhere without the data.
+
+Here: what the folder holds and how it is written and read.  Not here: how a GAN is built from it (api.py).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from ganvas import __version__
+from ganvas.errors import InputError
+from ganvas.files import read_json, write_atomic, write_json, write_text
+
+CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
+
+
+class Description(BaseModel):
+    """config.json: enough to rebuild the networks and to say where they come from."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    format: int = 1
+    ganvas: str = __version__
+    paper: str  # a key of PAPERS
+    preset: str | None = None
+    config: dict[str, Any]  # the paper's Config
+    class_names: list[str] = Field(default_factory=list)
+    preprocessing: dict[str, Any] = Field(default_factory=dict)  # how the training images were made
+    data: dict[str, Any] = Field(default_factory=dict)  # name, fingerprint, number of images
+    training: dict[str, Any] = Field(default_factory=dict)  # seed, precision, device, versions, cadence
+    notes: list[str] = Field(default_factory=list)  # what an importer had to say
+
+
+def write_description(folder: Path, description: Description) -> None:
+    """config.json, atomically."""
+    write_json(folder / CONFIG, description.model_dump())
+
+
+def write_weights(folder: Path, players: dict[str, Tensor], facts: dict[str, str]) -> None:
+    """model.safetensors with string facts (images seen, averaged or not) in its header, atomically."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in players.items()}
+    write_atomic(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata=facts))
+
+
+def read(folder: Path) -> Description:
+    """config.json of a model folder; raises InputError if it is not one."""
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; expected a model folder, as ganvas train writes it")
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"{folder} holds no {CONFIG}; expected a model folder, as ganvas train writes it")
+    try:
+        description = Description(**read_json(folder / CONFIG))
+    except (ValidationError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{folder / CONFIG} does not describe a model ({first}); write the folder anew") from None
+    if description.format > 1:
+        raise InputError(f"{folder} has format {description.format}, this ganvas reads 1; install a newer ganvas")
+    return description
+
+
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """model.safetensors of a model folder; raises InputError if it is missing or damaged."""
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise InputError(f"{path} is missing; if the run was stopped before its first checkpoint, train it again")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); copy the folder again, or use its best/ folder") from None
+
+
+def write_card(folder: Path, description: Description, title: str, counts: dict[str, int], score: str) -> None:
+    """README.md: what the model is, how to sample it, where it comes from."""
+    c, data, training = description.config, description.data, description.training
+    size = (
+        f"{c['resolution']}x{c['resolution']}, {c['channels']} channels" if c["resolution"] else "points in the plane"
+    )
+    players = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    classes = f"\n- Classes: {', '.join(description.class_names)}" if c.get("num_classes") else ""
+    notes = "".join(f"\n- {note}" for note in description.notes)
+    rows = "\n".join(f"| {key} | {value} |" for key, value in c.items())
+    write_text(
+        folder / CARD,
+        f"""# {description.preset or description.paper}
+
+{title}.
+
+![samples]({PICTURE})
+
+```
+ganvas sample . -n 64 --seed 0 --out grid.png
+```
+
+- Output: {size}{classes}
+- Parameters: {players}
+- Trained on: {data.get("name", "unknown")} ({data.get("count", "?")} images, fingerprint {str(data.get("fingerprint"))[:12]})
+- Seed {training.get("seed")}, {training.get("precision")}, ganvas {description.ganvas}
+- {score}{notes}
+
+Nothing in this folder can execute code: weights are safetensors, everything else is text and pictures.
+
+| field | value |
+|---|---|
+{rows}
+""",
+    )
