@@ -1,0 +1,66 @@
+"""Scores of image pairs: SSIM (Wang et al. 2004, doi 10.1109/TIP.2003.819861), PSNR, MSE.  LPIPS: `features/lpips.py`.
+
+Each returns one number per pair. Images are uint8, or float in [-1, 1]; the data range follows from that.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganvas.errors import InputError
+
+WINDOW = 11  # pixels
+SIGMA = 1.5  # pixels
+
+
+def mse(a: Tensor, b: Tensor) -> Tensor:
+    """Mean squared error on the scale 0..1.  [N, C, H, W] twice -> float64 [N]"""
+    left, right = _unit(a, b)
+    return (left - right).square().mean((1, 2, 3))
+
+
+def psnr(a: Tensor, b: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio, 10 log10(range^2 / MSE), in decibels; infinite for equal images.  -> float64 [N]"""
+    return -10 * mse(a, b).log10()
+
+
+def ssim(a: Tensor, b: Tensor, border: Literal["reflect", "valid"] = "reflect") -> Tensor:
+    """Mean structural similarity under a Gaussian window of 11 pixels, sigma 1.5, K = (0.01, 0.03).  -> float64 [N]
+
+    border: what windows at the edge see. "reflect" mirrors the image there (torchmetrics 1.9), "valid" counts whole
+    windows only (Wang's code, scikit-image); the two differ by half a per cent on small images. Channels are averaged.
+    """
+    x, y = _unit(a, b)
+    if min(x.shape[2:]) < WINDOW:
+        raise InputError(f"SSIM of {list(a.shape[2:])} pixels; its window needs {WINDOW} a side or more, use MSE")
+    if border == "reflect":
+        x, y = (F.pad(side, (WINDOW // 2,) * 4, mode="reflect") for side in (x, y))
+    mean_x, mean_y = _blur(x), _blur(y)
+    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
+    cov = _blur(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    return (luminance * (2 * cov + c2) / (var_x + var_y + c2)).mean((1, 2, 3))
+
+
+def _unit(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both as float64 in [0, 1]; raises InputError where they are no pairs."""
+    if a.shape != b.shape or a.ndim != 4 or a.dtype != b.dtype:
+        given = f"{a.dtype} {list(a.shape)} and {b.dtype} {list(b.shape)}"
+        raise InputError(f"image pairs: {given} given, expected two alike [N, C, H, W]")
+    if a.dtype == torch.uint8:
+        return a.double() / 255, b.double() / 255
+    return (a.double() + 1) / 2, (b.double() + 1) / 2
+
+
+def _blur(x: Tensor) -> Tensor:
+    """The Gaussian-weighted mean of every whole window.  [N, C, H, W] -> [N, C, H - 10, W - 10]"""
+    at = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
+    weight = (-(at**2) / (2 * SIGMA**2)).exp()
+    weight = weight / weight.sum()
+    planes = F.conv2d(x.flatten(0, 1)[:, None], weight.view(1, 1, 1, -1))
+    return F.conv2d(planes, weight.view(1, 1, -1, 1)).unflatten(0, x.shape[:2])[:, :, 0]
