@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from ganvas.features.resize import RESIZES, clean_bicubic, tf1_bilinear, torch_bilinear
-from tests.features.test_inception import image_by_recipe
+
+from .test_inception import image_by_recipe
 
 
 def test_tf1_has_no_half_pixel_shift() -> None:

@@ -7,7 +7,8 @@ from torchmetrics.image.kid import KernelInceptionDistance
 from ganvas.errors import InputError
 from ganvas.metrics import kid as module
 from ganvas.metrics.kid import kid, polynomial_mmd
-from tests.metrics.test_frechet import Flat
+
+from .test_frechet import Flat
 
 
 def sets(m: int, n: int) -> tuple[torch.Tensor, torch.Tensor]:

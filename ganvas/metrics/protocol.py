@@ -1,0 +1,151 @@
+"""The record beside every number: how it was made, so that only like is put beside like.
+
+`Protocol` says how, `Score` is a number with its protocol, `metric_name` keeps the name FID for the FID network alone,
+and `differences` names what keeps two numbers from being compared.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ganvas.errors import InputError
+from ganvas.features.extractor import Extractor
+from ganvas.features.files import write_atomically
+from ganvas.features.resize import RESIZES
+
+FORMAT = "ganvas-scores-1"
+PACKAGES = ("ganvas", "torch", "numpy", "pillow")
+
+# with the FID network as its authors used it, with any other
+NAMES = {
+    "fid": ("FID", "FD"),
+    "kid": ("KID", "KD"),
+    "is": ("IS", "IS"),
+    "intra_fid": ("intra-FID", "intra-FD"),
+}
+
+
+class Protocol(BaseModel):
+    """How a number was made.  None: does not apply, or is not known (a folder of images has no EMA)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reference: str = ""  # name of the data set
+    split: str = ""  # of the data set
+    reference_hash: str = ""  # of the set of its images, see `features.files.Fingerprint`
+    reference_count: int = 0  # images
+    sample_count: int = 0  # images
+    resize: str = ""  # a key of `features.resize.RESIZES`
+    resize_filter: str = ""
+    antialias: bool = False
+    size: int = 0  # pixels per side that the network sees; 0: the images' own
+    features: str = ""  # feature network
+    features_hash: str = ""  # SHA-256 of its weights
+    settings: dict[str, Any] = {}  # of the metric: splits, subsets, k, seed
+    seeds: tuple[int, ...] = ()  # of the sample sets
+    ema: bool | None = None  # samples of the averaged generator
+    truncation: float | None = None
+    batch_norm: str | None = None  # "running", "batch", "standing": which statistics the generator normalised by
+    versions: dict[str, str] = {}  # of packages; reported, no reason to refuse
+
+    def with_extractor(self, extractor: Extractor) -> Protocol:
+        """This record, with what the feature network says of itself."""
+        resize = RESIZES[extractor.resize]
+        return self.model_copy(
+            update={
+                "resize": extractor.resize,
+                "resize_filter": resize.filter,
+                "antialias": resize.antialias,
+                "size": extractor.size,
+                "features": extractor.name,
+                "features_hash": extractor.weights_hash,
+            }
+        )
+
+
+class Score(BaseModel):
+    """A number, its spread (what of: see the metric), an interval if one was asked for, and how it was made."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
+    name: str
+    value: float
+    spread: float | None = None
+    interval: tuple[float, float] | None = None  # 95 %
+    protocol: Protocol = Protocol()
+
+
+def metric_name(metric: str, extractor: Extractor) -> str:
+    """What a score is called: `FID` only from the FID network with its own weights and resize, `FD-own` from `own`."""
+    published = bool(getattr(extractor, "official", False)) and extractor.name == "inception"
+    name, other = NAMES.get(metric, (metric, metric))
+    if published:
+        return {"tf1_bilinear": name, "clean_bicubic": f"clean-{name}"}.get(
+            extractor.resize, f"{other}-inception-{extractor.resize}"
+        )
+    return f"{other}-{extractor.name}"
+
+
+def versions() -> dict[str, str]:
+    """The packages' versions, and Python's."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a source tree that was not installed
+            found[package] = "unknown"
+    return found
+
+
+def differences(a: Protocol, b: Protocol) -> list[str]:
+    """Names of the fields that keep two numbers apart, settings one by one; versions are not among them."""
+    fields = [name for name in Protocol.model_fields if name not in ("versions", "settings")]
+    found = [name for name in fields if getattr(a, name) != getattr(b, name)]
+    keys = sorted(a.settings.keys() | b.settings.keys())
+    return found + [f"settings.{key}" for key in keys if a.settings.get(key) != b.settings.get(key)]
+
+
+def version_differences(a: Protocol, b: Protocol) -> list[str]:
+    """Packages of which the two were made with different versions: a warning, not a refusal."""
+    keys = sorted(a.versions.keys() | b.versions.keys())
+    return [key for key in keys if a.versions.get(key) != b.versions.get(key)]
+
+
+def field(protocol: Protocol, name: str) -> Any:
+    """The value behind a name that `differences` gave."""
+    if name.startswith("settings."):
+        return protocol.settings.get(name.removeprefix("settings."))
+    return getattr(protocol, name)
+
+
+def write_scores(path: Path, subject: str, scores: list[Score]) -> None:
+    """A file for `read_scores`; subject names the model or folder that was scored."""
+    content = {"format": FORMAT, "subject": subject, "scores": [score.model_dump(mode="json") for score in scores]}
+    text = json.dumps(content, indent=2)
+    write_atomically(path, lambda part: part.write_text(text + "\n"))
+
+
+def read_scores(path: Path) -> tuple[str, list[Score]]:
+    """Subject and scores of a file; raises InputError that says what is wrong with it."""
+    try:
+        content = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read ({error.strerror}); give a file that `evaluate --json` wrote"
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise InputError(f"{path} is no JSON; give a file that `evaluate --json` wrote") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise InputError(f"{path} is not of format {FORMAT}; give a file that `evaluate --json` wrote")
+    try:
+        return str(content["subject"]), [Score.model_validate(score) for score in content["scores"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{path} holds no valid scores ({first}); evaluate again") from None
