@@ -57,7 +57,7 @@ def papers() -> list[dict[str, Any]]:
     """A row per preset: paper, resolution, exact parameter counts, data, published score."""
     rows = []
     for name, (paper, preset) in presets().items():
-        recipe = Recipe(paper, name, configure(PAPERS[paper].Config, _with_classes(paper, preset)))
+        recipe = Recipe(paper, name, configure(PAPERS[paper].config_type, _with_classes(paper, preset)))
         counts = parameter_counts(recipe.on_meta())
         c = recipe.config
         row = {"preset": name, "paper": paper, "title": PAPERS[paper].title, "resolution": c.resolution}
@@ -69,7 +69,7 @@ def papers() -> list[dict[str, Any]]:
 
 def _with_classes(paper: str, preset: Preset) -> dict[str, Any]:
     """The preset's values with the classes of the data it is meant for."""
-    conditional = preset.values.get("conditional", PAPERS[paper].Config.model_fields["conditional"].default)
+    conditional = preset.values.get("conditional", PAPERS[paper].config_type.model_fields["conditional"].default)
     return {"num_classes": preset.num_classes if conditional else 0, **preset.values}
 
 
@@ -104,9 +104,9 @@ def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict
     if is_toy and overrides.get("resolution"):
         raise InputError(f"{kind.name} holds points in the plane, which have no resolution; leave it out")
     values |= overrides
-    conditional = values.get("conditional", PAPERS[paper].Config.model_fields["conditional"].default)
+    conditional = values.get("conditional", PAPERS[paper].config_type.model_fields["conditional"].default)
     values.setdefault("num_classes", kind.num_classes if conditional else 0)
-    return Recipe(paper, name, configure(PAPERS[paper].Config, values))
+    return Recipe(paper, name, configure(PAPERS[paper].config_type, values))
 
 
 def _pick(name: str, resolution: int, is_toy: bool) -> str:
@@ -150,7 +150,7 @@ def load(model: str | Path, device: str = "auto") -> GAN:
     gan = Recipe(
         description.paper,
         description.preset or description.paper,
-        configure(PAPERS[description.paper].Config, description.config),
+        configure(PAPERS[description.paper].config_type, description.config),
     ).build(0)
     gan.class_names = description.class_names
     try:
@@ -171,9 +171,13 @@ def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estim
 def load_images(settings: Settings, config: Config, progress: Any = None) -> Images:
     """The training images that a recipe needs, decoded."""
     is_toy = config.resolution == 0
-    size = {} if is_toy else {"resolution": config.resolution, "channels": config.channels}
     return datasets.load(
-        settings.data, fit=settings.fit, max_unreadable=settings.max_unreadable, progress=progress, **size
+        settings.data,
+        resolution=None if is_toy else config.resolution,
+        channels=None if is_toy else config.channels,
+        fit=settings.fit,
+        max_unreadable=settings.max_unreadable,
+        progress=progress,
     )
 
 
@@ -237,7 +241,9 @@ def resume(
     if device is not None:
         settings = settings.model_copy(update={"device": str(choose_device(device))})
     made = Recipe(
-        description.paper, description.preset or description.paper, configure(PAPERS[description.paper].Config, values)
+        description.paper,
+        description.preset or description.paper,
+        configure(PAPERS[description.paper].config_type, values),
     )
     screen = screen or Screen()
     data = load_images(settings, made.config, decoding(screen))
@@ -271,7 +277,7 @@ def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: 
 
 def sliced_score(images: Images) -> Any:
     """The cheap score that chooses `best/`: sliced Wasserstein distance of 1,000 samples to 1,000 real images."""
-    from ganvas.metrics.sliced import sliced_wasserstein
+    from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
     from ganvas.ops.pixels import to_float
 
     n = min(1000, len(images))

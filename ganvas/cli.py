@@ -1,4 +1,4 @@
-"""The command line.  Every wrong input ends in one line and exit status 2; torch is imported only by commands that need it."""
+"""The command line.  Every wrong input ends in one line and exit status 2; commands import what they need."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("data", metavar="DATA")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the whole report")
     p.add_argument(
-        "--sheet", type=Path, metavar="FILE.png", help="where the contact sheet goes (default: contact-sheet.png)"
+        "--sheet", type=Path, metavar="FILE.png", default=Path("contact-sheet.png"), help="the contact sheet"
     )
 
     p = command("fetch", fetch, "download a known public data set")
@@ -172,7 +172,7 @@ def papers(args: argparse.Namespace) -> None:
     console.width = max(console.width, 150)
     console.print(table)
     print(
-        "A bare wgan or wgan-gp picks the preset that fits the data. Everything runs on a CPU; the large ones want a GPU."
+        "A bare name (wgan, wgan-gp) picks the preset that fits the data. All run on a CPU; the large ones want a GPU."
     )
 
 
@@ -309,19 +309,14 @@ def write_npz(path: Path, x: Any) -> None:
 def check(args: argparse.Namespace) -> None:
     """ganvas check"""
     from ganvas import data
-    from ganvas.data import grid
     from ganvas.files import write_json
 
-    report = data.check(args.data, progress=shown("checking"))
+    report = data.check(args.data, sheet=args.sheet, progress=shown("checking"))
     for line in report.lines():
         print(line)
     if args.json is not None:
         write_json(args.json, report.to_dict())
         print(f"report: {args.json}")
-    if report.sheet is not None:
-        sheet = args.sheet or Path("contact-sheet.png")
-        grid.save(report.sheet, sheet)
-        print(f"contact sheet: {sheet}")
 
 
 def fetch(args: argparse.Namespace) -> None:

@@ -83,6 +83,7 @@ def write_card(folder: Path, description: Description, title: str, counts: dict[
     )
     players = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     classes = f"\n- Classes: {', '.join(description.class_names)}" if c.get("num_classes") else ""
+    fingerprint = str(data.get("fingerprint"))[:12]
     notes = "".join(f"\n- {note}" for note in description.notes)
     rows = "\n".join(f"| {key} | {value} |" for key, value in c.items())
     write_text(
@@ -99,7 +100,7 @@ ganvas sample . -n 64 --seed 0 --out grid.png
 
 - Output: {size}{classes}
 - Parameters: {players}
-- Trained on: {data.get("name", "unknown")} ({data.get("count", "?")} images, fingerprint {str(data.get("fingerprint"))[:12]})
+- Trained on: {data.get("name", "unknown")} ({data.get("count", "?")} images, fingerprint {fingerprint})
 - Seed {training.get("seed")}, {training.get("precision")}, ganvas {description.ganvas}
 - {score}{notes}
 

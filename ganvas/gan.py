@@ -135,7 +135,7 @@ class GAN(nn.Module):
     engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
     """
 
-    Config: ClassVar[type[Config]]
+    config_type: ClassVar[type[Config]]
     PRESETS: ClassVar[dict[str, Preset]]
     FAMILIES: ClassVar[dict[str, Callable[[int, bool], str]]]  # bare name -> preset for (resolution, is it a toy)
     title: ClassVar[str]  # the paper or papers, authors and years

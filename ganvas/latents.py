@@ -42,7 +42,7 @@ def truncated_noise(seeds: Sequence[int], dim: int, threshold: float) -> Tensor:
 
 def of(seeds: Sequence[int], dim: int, threshold: float | None) -> Tensor:
     """Latents of these seeds, truncated by resampling if there is a threshold.  -> [N, dim]"""
-    if threshold is not None and not 0 < threshold:
+    if threshold is not None and threshold <= 0:
         raise InputError(f"truncation {threshold} given, expected a threshold above 0, as 0.5")
     return noise(seeds, dim) if threshold is None else truncated_noise(seeds, dim, threshold)
 

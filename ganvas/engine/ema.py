@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ganvas.gan import GAN
 
@@ -31,11 +31,18 @@ class Average:
         decay = config.ema if self.gan.iteration >= config.ema_start else 0.0
         for name, mean in self.players.items():
             live = getattr(self.gan, name)
+            buffers = decay if config.ema_buffers == "average" else 0.0
             for a, p in zip(mean.parameters(), live.parameters()):
-                a.lerp_(p, 1.0 - decay) if decay else a.copy_(p)
-            for a, b in zip(mean.buffers(), live.buffers()):
-                averaged = decay and config.ema_buffers == "average" and a.is_floating_point()
-                a.lerp_(b, 1.0 - decay) if averaged else a.copy_(b)
+                _move(a, p, decay)
+            for b, q in zip(mean.buffers(), live.buffers()):
+                _move(b, q, buffers if b.is_floating_point() else 0.0)
+
+
+def _move(mean: Tensor, value: Tensor, decay: float) -> None:
+    if decay:
+        mean.lerp_(value, 1.0 - decay)
+    else:
+        mean.copy_(value)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -84,15 +85,7 @@ def iterate(
     for phase in phases:
         freeze_all_but(gan, phase.player)
         for k in range(phase.repeat):
-            step(
-                gan,
-                phase,
-                real(k),
-                optimisers[phase.player],
-                lambda part, p=phase, k=k: rng(p.player, k, part),
-                autocast,
-                logs,
-            )
+            step(gan, phase, real(k), optimisers[phase.player], partial(rng, phase.player, k), autocast, logs)
     gan.requires_grad_(True)
     return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
 

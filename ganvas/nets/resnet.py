@@ -1,6 +1,6 @@
 """The residual players of WGAN-GP: the 32-pixel ResNet of its CIFAR script, and the "good" 64-pixel ResNet.
 
-Both grow from or shrink to 4x4; other resolutions (8, 16, 128, ...) are made by the same rule with fewer or more blocks.
+Both grow from or shrink to 4x4; other resolutions (8, 16, 128, ...) have fewer or more blocks by the same rule.
 """
 
 from __future__ import annotations
