@@ -124,9 +124,9 @@ def workers() -> int:
 
 
 def read_headers(items: Items, chosen: range) -> list[Header | Unreadable]:
-    """The headers of the chosen pictures, in order; an array's are all alike."""
+    """The headers of the chosen pictures, in order; of an array one, for all are alike."""
     if isinstance(items, ArrayItems):
-        return [items.header(0)] * len(chosen) if len(items) else []
+        return [items.header(0)]
 
     def one(i: int) -> Header | Unreadable:
         try:

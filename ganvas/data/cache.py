@@ -66,15 +66,15 @@ def opened(key: Any, build: Builder, directory: Path | None = None) -> Entry:
         return entry
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f"{name}.lock"):
-            return _read(root / name) or _built(root, name, build)
+        with _locked(root / f"{name}.lock") as alone:
+            return _read(root / name) or _built(root, name, build, alone)
     except OSError as error:
         raise InputError(_trouble(error, root)) from error
 
 
-def _built(root: Path, name: str, build: Builder) -> Entry:
-    """Build in a temporary folder beside the entry, then rename. The caller holds the lock."""
-    for left in root.glob(f"{name}.*.tmp"):  # of a process that was killed: its lock is free, so it is gone
+def _built(root: Path, name: str, build: Builder, alone: bool) -> Entry:
+    """Build in a temporary folder beside the entry, then rename. alone: the caller holds the lock."""
+    for left in root.glob(f"{name}.*.tmp") if alone else ():  # of a process that was killed: its lock is free
         shutil.rmtree(left, ignore_errors=True)
     temporary = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=root))
     try:
@@ -145,18 +145,21 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One builder at a time; without fcntl (Windows) or on file systems without locks, the rename decides alone."""
+def _locked(path: Path) -> Iterator[bool]:
+    """One builder at a time, told True; without fcntl (Windows) or on file systems without locks, any number, told
+    False: then the rename decides."""
     try:
         import fcntl
     except ImportError:
-        yield
+        yield False
         return
+    held = True
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except OSError:
+            held = False
             break
         # The holder removes the file before it lets go; whoever waited for the removed file tries the new one.
         with contextlib.suppress(FileNotFoundError):
@@ -164,7 +167,7 @@ def _locked(path: Path) -> Iterator[None]:
                 break
         os.close(handle)
     try:
-        yield
+        yield held
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)

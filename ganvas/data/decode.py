@@ -63,10 +63,10 @@ class Header:
 
 
 @contextmanager
-def quiet_bombs() -> Iterator[None]:
-    """Pillow warns of huge pictures on stderr; here they are refused by name instead. Enter in the main thread."""
+def quiet_pillow() -> Iterator[None]:
+    """Pillow warns of huge or odd files on stderr; here they are refused by name instead. Enter in the main thread."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")
         yield
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ganvas.data import grid, toys
 from ganvas.data.build import Progress, workers
-from ganvas.data.decode import How, Unreadable, pixels, quiet_bombs
+from ganvas.data.decode import How, Unreadable, pixels, quiet_pillow
 from ganvas.data.images import Images, open_source
 from ganvas.data.neighbours import SIDE, groups, near_pairs
 from ganvas.data.report import NAMED, Report, warnings_of
@@ -60,7 +60,7 @@ def check(
     total = len(content.items)
     count = total if limit is None else max(1, min(limit, total))
     chosen = [i * total // count for i in range(count)]
-    with quiet_bombs():
+    with quiet_pillow():
         looks = _looks(content.items, chosen, progress)
         if sheet is not None:
             _write_sheet(content, chosen, resolution or _SHEET_RESOLUTION, sheet)
@@ -111,7 +111,8 @@ def _look(items: Items, i: int) -> _Look:
     x = np.asarray(image)
     digest = hashlib.blake2b(f"{image.mode}{image.size}".encode(), digest_size=16)
     digest.update(x.tobytes())
-    small = image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("RGB")
+    # Pillow's box filter takes whole pixels only, so a thumbnail of a copy of another size would be shifted
+    small = image.resize((SIDE, SIDE), Image.Resampling.BILINEAR).convert("RGB")
     constant = bool((x == x[:1, :1]).all())
     return _Look(
         said.width, said.height, said.mode, said.channels, digest.digest(), np.asarray(small).ravel(), constant

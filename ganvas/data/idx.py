@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import re
 import struct
 import zlib
@@ -21,6 +22,7 @@ from ganvas.data.source import ArrayItems, Content, Source, index_labels, pick_s
 from ganvas.errors import InputError
 
 _UBYTE = 0x08  # the only element type that images use
+_PIECE = 1 << 24  # bytes read at once
 _IMAGES = re.compile(r"(?P<stem>.*?)[-._]?images?[-.]idx(?P<dims>\d)[-.]ubyte(?P<gz>\.gz)?$")
 _FASHION = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 _FASHION_LABELS = "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7"  # SHA-256 of the train labels
@@ -154,12 +156,17 @@ def _shape(path: Path) -> tuple[int, ...]:
 
 def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The bytes after the header.  -> uint8 of `shape`"""
-    want = int(np.prod(shape, dtype=np.int64))
+    want = math.prod(shape)
     try:
         with _open(path) as file:
             file.read(4 + 4 * len(shape))
-            # One byte more than announced is asked for, so that a longer file shows without reading all of it.
-            raw = file.read(want + 1)
+            # In pieces, so that a header which lies allocates nothing; one byte more shows a longer file.
+            parts: list[bytes] = []
+            left = want + 1
+            while left and (part := file.read(min(left, _PIECE))):
+                parts.append(part)
+                left -= len(part)
+            raw = b"".join(parts)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} cannot be read: {error}; fetch it again") from None
     if len(raw) != want:

@@ -99,7 +99,7 @@ def load(
     if source.kind == "digits":
         return _digits(source, resolution, channels, fit, classes)
     asked = [source.kind, source.split, source.identity, resolution, channels, fit]
-    with decode.quiet_bombs():
+    with decode.quiet_pillow():
         entry = opened(asked, lambda folder: build(source, resolution, channels, fit, folder, progress), cache)
     return _images(source, entry, classes, max_unreadable)
 
@@ -112,7 +112,7 @@ def peek(data: str | Path, *, split: str = "train", classes: bool = True) -> Kin
     content = source.content
     count = len(content.items)
     step = max(1, count // _SAMPLE)
-    with decode.quiet_bombs():
+    with decode.quiet_pillow():
         headers = [found for found in read_headers(content.items, range(0, count, step)) if isinstance(found, Header)]
     sizes = {(found.height, found.width) for found in headers}
     native = sizes.pop() if len(sizes) == 1 else None
@@ -138,7 +138,9 @@ def open_source(data: str | Path, split: str = "train", classes: bool = True) ->
         return open_cifar(path, split)
     if path.is_dir():
         return open_folder(path, split, classes)
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"PK"
+    if zipped or zipfile.is_zipfile(path):  # a cut zip has its beginning, a self-extracting one its end
         return open_npz(path, split) if is_npz(path) else open_zip(path, split, classes)
     raise InputError(
         f"{path} is not a data set: expected a folder or zip of images, MNIST's idx files, CIFAR's batches or an .npz"

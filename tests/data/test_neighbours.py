@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ganvas.data import neighbours
+from ganvas.data.neighbours import LEVELS, SHARE, groups, near_pairs
+
+from .make import noise
+
+
+def brute(thumbs: np.ndarray) -> set[tuple[int, int]]:
+    x = thumbs.astype(np.float64)
+    std = x.std(axis=1)
+    limit = np.minimum(LEVELS, SHARE * np.minimum(std[:, None], std))
+    distance = np.sqrt(np.square(x[:, None] - x).mean(-1))
+    return {(i, j) for i, j in np.argwhere(distance <= limit).tolist() if i < j}
+
+
+def smooth(count: int, seed: int) -> np.ndarray:
+    """Thumbnails with few degrees of freedom, as pictures have, and slightly changed copies of some."""
+    rng = np.random.RandomState(seed)
+    x = rng.randn(count, 6) @ rng.randn(6, 192) * 25 + 128
+    copies = x[rng.randint(0, count, count // 4)] + rng.randn(count // 4, 1) * 3 + rng.randn(count // 4, 192)
+    return np.clip(np.concatenate([x, copies]), 0, 255).astype(np.uint8)
+
+
+def test_no_pair_is_missed_and_none_invented(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "_BLOCK", 32)
+    monkeypatch.setattr(neighbours, "_WINDOW", 50)
+    for seed in range(3):
+        thumbs = smooth(160, seed)
+        found = {tuple(pair) for pair in near_pairs(thumbs).tolist()}
+        assert found == brute(thumbs)
+        assert 10 < len(found) < 100
+
+
+def test_noise_has_no_pairs_and_little_has_none() -> None:
+    assert near_pairs(noise(500, 192)).shape == (0, 2)
+    assert near_pairs(noise(1, 192)).shape == (0, 2)
+
+
+def test_a_thousand_equal_frames_are_one_group_and_not_half_a_million_pairs() -> None:
+    thumbs = np.repeat(noise(1, 192), 1000, axis=0)
+    thumbs[:, 0] = np.arange(1000) % 3
+    pairs = near_pairs(thumbs)
+    assert len(pairs) <= 1000 * 64
+    assert [len(group) for group in groups(pairs, 1000)] == [1000]
+
+
+def test_groups_are_connected_and_ordered() -> None:
+    assert groups(np.array([[5, 7], [0, 2], [2, 4]]), 9) == [[0, 2, 4], [5, 7]]
+    assert groups(np.empty((0, 2), dtype=np.int64), 9) == []
