@@ -70,7 +70,8 @@ def warnings_of(report: Report, notes: dict[str, Any], resolution: int | None) -
         _unreadable(report),
         *_levels(report, notes),
         _classes(report),
-        _copies(report),
+        _copies(report.num_duplicates, report.duplicates, "exact"),
+        _copies(report.num_near_duplicates, report.near_duplicates, "near"),
         f"{report.num_constant} images are of one colour: {_some(report.constant)}" if report.num_constant else None,
         f"{report.smaller} images are smaller than {resolution} pixels and would be enlarged"
         if report.smaller
@@ -113,14 +114,8 @@ def _classes(report: Report) -> str | None:
     return f"classes are uneven: {high} has {most} images, {low} has {least}"
 
 
-def _copies(report: Report) -> str | None:
-    if not report.num_duplicates and not report.num_near_duplicates:
-        return None
-    first = (report.duplicates or report.near_duplicates)[0]
-    return (
-        f"{report.num_duplicates} images are exact copies of others and {report.num_near_duplicates} near copies, "
-        f"for instance {_some(first)}"
-    )
+def _copies(count: int, groups: list[list[str]], kind: str) -> str | None:
+    return f"{count} images are {kind} copies of others, for instance {_some(groups[0])}" if count else None
 
 
 def _some(names: list[str], count: int | None = None, limit: int = 3) -> str:
