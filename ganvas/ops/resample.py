@@ -5,9 +5,9 @@ the sum of its four shifts, a 4x4 kernel of stride 2. Each saves 2.25x of the mu
 commutes with either, so it belongs on the small side (4x). No module stands here, only functions of weights.
 
 Making the 4x4 kernel costs as much whatever the image, so below 8x8 pixels on the small side the plain form stays.
-Measured forward and backward in float32 on one CPU core: upsampling 256 -> 256 channels at 16x16, batch 4, 1.9x
-faster; pooling the same from 16x16, 1.5x at batch 4 and 2.4x at 16; 512 channels at 4x4, batch 8, 1.5x SLOWER, hence
-the limit. It looks at one image's size, never at the batch, so an image does not depend on its neighbours.
+Measured forward and backward in float32 on one CPU core: the 32-pixel BigGAN (ch 64, batch 16) takes 1.07 instead of
+1.95 s for D and 1.82 instead of 2.40 s for G; at 64 pixels (ch 32, batch 4) 1.2x and 1.3x faster; in bfloat16 1.2x to
+1.6x. The limit looks at one image's size, never at the batch, so an image does not depend on its neighbours.
 """
 
 from __future__ import annotations
