@@ -2,10 +2,10 @@
 
     d^2 = |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^1/2
 
-With S1 = A A^T and S2 = B B^T from their eigenvectors, tr (S1 S2)^1/2 is the sum of the singular values of A^T B. That
-needs no square root of a matrix product (`scipy.linalg.sqrtm` fails or turns complex where a covariance is singular)
-and, unlike the eigenvalues of S1^1/2 S2 S1^1/2, takes no root of rounding noise: noise of 1e-16 stays 1e-16 rather than
-becoming 1e-8 in each of the 2048 directions.
+With S1 = A A^T and S2 = B B^T (Cholesky's factors, or eigenvectors where a covariance is singular), tr (S1 S2)^1/2 is
+the sum of the singular values of A^T B. That needs no square root of a matrix product (`scipy.linalg.sqrtm` fails or
+turns complex where a covariance is singular) and, unlike the eigenvalues of S1^1/2 S2 S1^1/2, takes no root of rounding
+noise: noise of 1e-16 stays 1e-16 rather than becoming 1e-8 in each of the 2048 directions.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 from ganvas.errors import InputError
 from ganvas.metrics.moments import Moments, moments_of
 
+PIVOT = 1e-9  # Cholesky's smallest pivot over the largest variance; nearer to singular, eigenvectors are taken
 ROUNDING = 1e-12  # a distance below this share of the traces is the rounding of a zero
 
 
@@ -52,7 +53,13 @@ def frechet_from_features(x: Tensor, y: Tensor) -> float:
 
 
 def _factor(cov: Tensor) -> Tensor:
-    """A [F, r] with A A^T = cov; directions whose variance is rounding noise are left out."""
+    """A [F, r] with A A^T = cov; directions whose variance is rounding noise are left out.
+
+    Any factor will do, so Cholesky's is taken where the matrix is far from singular: a tenth of the cost.
+    """
+    lower, info = torch.linalg.cholesky_ex(cov)
+    if int(info) == 0 and float(lower.diag().min() ** 2) > PIVOT * float(cov.diag().max()):
+        return lower
     values, vectors = torch.linalg.eigh((cov + cov.T) / 2)
     kept = values > values[-1] * len(values) * torch.finfo(values.dtype).eps
     return vectors[:, kept] * values[kept].sqrt()

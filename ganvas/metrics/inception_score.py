@@ -33,7 +33,7 @@ def inception_score(
         raise InputError(
             f"Inception Score of {len(log_p)} images in {splits} splits; expected 1 to {len(log_p)} splits"
         )
-    if seed is not None:
+    if seed is not None and splits > 1:
         log_p = log_p[shuffled(log_p.exp(), seed)]
     bounds = [len(log_p) * i // splits for i in range(splits + 1)]
     values = torch.stack([_score(log_p[start:end]) for start, end in pairwise(bounds)])

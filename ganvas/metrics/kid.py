@@ -6,6 +6,7 @@ itself. Being unbiased it may be slightly negative, and it has the same expectat
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from ganvas.errors import InputError
 from ganvas.metrics.order import canonical
 
-BLOCK = 2048  # rows of a kernel matrix that are held at once
+BLOCK = 256  # rows and columns of a kernel matrix that are held at once
 
 
 class Kid(NamedTuple):
@@ -30,24 +31,27 @@ def polynomial_mmd(x: Tensor, y: Tensor, degree: int = 3, gamma: float | None = 
     if min(len(x), len(y)) < 2:
         raise InputError(f"KID of {len(x)} and {len(y)} images was asked for, expected 2 or more of each")
     gamma = 1 / x.shape[1] if gamma is None else gamma
+    x, y = (rows if rows.is_floating_point() else rows.double() for rows in (x, y))
 
-    def total(a: Tensor, b: Tensor) -> Tensor:
-        """The sum of the kernel over all pairs, widened to float64 a block at a time."""
-        sums = a.new_zeros((), dtype=torch.float64)
-        for left in a.split(BLOCK):
-            for right in b.split(BLOCK):
-                products = left.double() @ right.double().T
-                sums += products.mul_(gamma).add_(offset).pow_(degree).sum()
-        return sums
+    def kernel(a: Tensor, b: Tensor) -> Tensor:
+        """Products in the features' own type: their errors are independent and average out over the pairs.
 
-    def itself(a: Tensor) -> Tensor:
-        """The sum of the kernel over pairs of a point with itself."""
-        squares = torch.cat([part.double().square().sum(1) for part in a.split(BLOCK)])
-        return (squares * gamma + offset).pow(degree).sum()
+        Cubes and sums are float64, where float32 would lose KID's third digit to cancellation.
+        """
+        return (a @ b.T).double().mul_(gamma).add_(offset).pow_(degree)
 
-    within_x = (total(x, x) - itself(x)) / (len(x) * (len(x) - 1))
-    within_y = (total(y, y) - itself(y)) / (len(y) * (len(y) - 1))
-    return float(within_x + within_y - 2 * total(x, y) / (len(x) * len(y)))
+    across = sum(float(kernel(a, b).sum()) for a in x.split(BLOCK) for b in y.split(BLOCK))
+    return _within(x, kernel) + _within(y, kernel) - 2 * across / (len(x) * len(y))
+
+
+def _within(x: Tensor, kernel: Callable[[Tensor, Tensor], Tensor]) -> float:
+    """The mean of the kernel over pairs of different rows; blocks below the diagonal mirror those above."""
+    total, parts = 0.0, x.split(BLOCK)
+    for number, part in enumerate(parts):
+        square = kernel(part, part)
+        total += float(square.sum() - square.diagonal().sum())
+        total += sum(2 * float(kernel(part, other).sum()) for other in parts[number + 1 :])
+    return total / (len(x) * (len(x) - 1))
 
 
 def kid(x: Tensor, y: Tensor, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> Kid:
@@ -67,6 +71,8 @@ def kid(x: Tensor, y: Tensor, subsets: int = 100, subset_size: int = 1000, seed:
     def draw(rows: Tensor, order: Tensor) -> Tensor:
         return rows[order[torch.randperm(len(rows), generator=generator)[:subset_size].to(order.device)]]
 
+    if subset_size == len(x) == len(y):
+        subsets = 1  # all of them would be the whole sets
     pairs = ((draw(x, orders[0]), draw(y, orders[1])) for _ in range(subsets))
     values = torch.tensor([polynomial_mmd(*pair) for pair in pairs], dtype=torch.float64)
     return Kid(float(values.mean()), float(values.std(correction=0)), values)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ganvas.errors import InputError
@@ -37,11 +36,14 @@ def ssim(a: Tensor, b: Tensor, border: Literal["reflect", "valid"] = "reflect") 
     x, y = _unit(a, b)
     if min(x.shape[2:]) < WINDOW:
         raise InputError(f"SSIM of {list(a.shape[2:])} pixels; its window needs {WINDOW} a side or more, use MSE")
-    if border == "reflect":
-        x, y = (F.pad(side, (WINDOW // 2,) * 4, mode="reflect") for side in (x, y))
-    mean_x, mean_y = _blur(x), _blur(y)
-    var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
-    cov = _blur(x * y) - mean_x * mean_y
+    rows, columns = (_windows(side, border).to(x.device) for side in x.shape[2:])
+
+    def blur(image: Tensor) -> Tensor:
+        return rows @ image @ columns.T
+
+    mean_x, mean_y = blur(x), blur(y)
+    var_x, var_y = blur(x * x) - mean_x**2, blur(y * y) - mean_y**2
+    cov = blur(x * y) - mean_x * mean_y
     c1, c2 = 0.01**2, 0.03**2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     return (luminance * (2 * cov + c2) / (var_x + var_y + c2)).mean((1, 2, 3))
@@ -57,10 +59,15 @@ def _unit(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return (a.double() + 1) / 2, (b.double() + 1) / 2
 
 
-def _blur(x: Tensor) -> Tensor:
-    """The Gaussian-weighted mean of every whole window.  [N, C, H, W] -> [N, C, H - 10, W - 10]"""
-    at = torch.arange(WINDOW, dtype=x.dtype, device=x.device) - WINDOW // 2
-    weight = (-(at**2) / (2 * SIGMA**2)).exp()
-    weight = weight / weight.sum()
-    planes = F.conv2d(x.flatten(0, 1)[:, None], weight.view(1, 1, 1, -1))
-    return F.conv2d(planes, weight.view(1, 1, -1, 1)).unflatten(0, x.shape[:2])[:, :, 0]
+def _windows(side: int, border: str) -> Tensor:
+    """The Gaussian windows along one axis as a band matrix, float64 [windows, side]; its rows sum to 1.
+
+    Two products with it cost an eighth of two float64 convolutions on a CPU.
+    """
+    at = torch.arange(WINDOW) - WINDOW // 2
+    weight = (-(at.double() ** 2) / (2 * SIGMA**2)).exp()
+    margin = WINDOW // 2 if border == "valid" else 0
+    seen = (torch.arange(margin, side - margin)[:, None] + at).abs()
+    seen = side - 1 - (side - 1 - seen).abs()  # beyond either edge the image is mirrored, the edge itself not repeated
+    band = torch.zeros(len(seen), side, dtype=torch.float64)
+    return band.scatter_add_(1, seen, (weight / weight.sum()).expand(seen.shape))

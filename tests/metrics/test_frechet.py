@@ -8,6 +8,7 @@ from torch import nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganvas.errors import InputError
+from ganvas.metrics import frechet as module
 from ganvas.metrics.frechet import frechet_distance, frechet_from_features, frechet_from_moments
 from ganvas.metrics.moments import Moments, moments_of
 
@@ -24,6 +25,13 @@ def by_scipy(x: torch.Tensor, y: torch.Tensor) -> float:
     a, b = np.cov(x.numpy().T), np.cov(y.numpy().T)
     gap = ((x.mean(0) - y.mean(0)) ** 2).sum().item()
     return gap + np.trace(a) + np.trace(b) - 2 * np.trace(scipy.linalg.sqrtm(a @ b)).real
+
+
+def test_both_factors_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = features(400, 60, 1), features(500, 60, 2, shift=0.1) * 1.1
+    by_cholesky = frechet_from_features(x, y)
+    monkeypatch.setattr(module, "PIVOT", 2.0)  # no pivot is so large: eigenvectors
+    torch.testing.assert_close(frechet_from_features(x, y), by_cholesky, rtol=1e-9, atol=0)
 
 
 def test_closed_forms() -> None:

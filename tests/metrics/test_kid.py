@@ -17,15 +17,16 @@ def sets(m: int, n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_it_is_the_double_sum(monkeypatch: pytest.MonkeyPatch) -> None:
-    x, y = sets(9, 7)
+    x, y = (rows.double() for rows in sets(9, 7))
 
     def kernel(a: torch.Tensor, b: torch.Tensor) -> float:
-        return (float(a.double() @ b.double()) / 6 + 1) ** 3
+        return (float(a @ b) / 6 + 1) ** 3
 
     xx = sum(kernel(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j) / (9 * 8)
     yy = sum(kernel(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j) / (7 * 6)
     xy = sum(kernel(a, b) for a in x for b in y) / 63
     torch.testing.assert_close(polynomial_mmd(x, y), xx + yy - 2 * xy, rtol=1e-10, atol=0)
+    torch.testing.assert_close(polynomial_mmd(x.float(), y.float()), xx + yy - 2 * xy, rtol=1e-6, atol=0)
     monkeypatch.setattr(module, "BLOCK", 4)  # blocks do not show
     torch.testing.assert_close(polynomial_mmd(x, y), xx + yy - 2 * xy, rtol=1e-10, atol=0)
 
