@@ -22,6 +22,7 @@ FILE = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"  # 95,628,359 bytes
 SIZE = 299  # pixels per side that the network was trained on
+PIECE = 2  # images that pass the wide first layers together on a CPU: their maps, 6 MB each, then stay in its cache
 DIMS = (64, 192, 768, 2048)  # the feature maps that may be averaged over the plane
 
 
@@ -38,6 +39,11 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return F.relu_(self.bn(self.conv(x)))
 
+    def of_mean_pool(self, x: Tensor) -> Tensor:
+        """`self(mean_pool(x))` for a 1x1 convolution: both are linear, and the fewer channels behind it pool faster."""
+        pooled = F.avg_pool2d(self.bn(self.conv(x)), 3, stride=1, padding=1, count_include_pad=False)
+        return F.relu_(pooled)
+
     def fold(self) -> None:
         """conv' = conv * g / sqrt(v + eps), bias = b - m g / sqrt(v + eps), in float64; exact up to rounding."""
         assert isinstance(self.bn, nn.BatchNorm2d), "folded twice"
@@ -50,10 +56,6 @@ class ConvNorm(nn.Module):
         self.conv.weight = nn.Parameter(weight.to(torch.float32), requires_grad=False)
         self.conv.bias = nn.Parameter(bias.to(torch.float32), requires_grad=False)
         self.bn = nn.Identity()
-
-
-def _mean_pool(x: Tensor) -> Tensor:
-    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
 class BlockA(nn.Module):
@@ -72,7 +74,7 @@ class BlockA(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         five = self.branch5x5_2(self.branch5x5_1(x))
         three = self.branch3x3dbl_3(self.branch3x3dbl_2(self.branch3x3dbl_1(x)))
-        return torch.cat([self.branch1x1(x), five, three, self.branch_pool(_mean_pool(x))], 1)
+        return torch.cat([self.branch1x1(x), five, three, self.branch_pool.of_mean_pool(x)], 1)
 
 
 class BlockB(nn.Module):
@@ -111,7 +113,7 @@ class BlockC(nn.Module):
         single = self.branch7x7_3(self.branch7x7_2(self.branch7x7_1(x)))
         double = self.branch7x7dbl_3(self.branch7x7dbl_2(self.branch7x7dbl_1(x)))
         double = self.branch7x7dbl_5(self.branch7x7dbl_4(double))
-        return torch.cat([self.branch1x1(x), single, double, self.branch_pool(_mean_pool(x))], 1)
+        return torch.cat([self.branch1x1(x), single, double, self.branch_pool.of_mean_pool(x)], 1)
 
 
 class BlockD(nn.Module):
@@ -152,9 +154,10 @@ class BlockE(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         single = self.branch3x3_1(x)
         double = self.branch3x3dbl_2(self.branch3x3dbl_1(x))
-        pooled = F.max_pool2d(x, 3, stride=1, padding=1) if self.pool_by_max else _mean_pool(x)
+        by_max = self.pool_by_max
+        pooled = self.branch_pool(F.max_pool2d(x, 3, 1, 1)) if by_max else self.branch_pool.of_mean_pool(x)
         branches = [self.branch1x1(x), self.branch3x3_2a(single), self.branch3x3_2b(single)]
-        branches += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double), self.branch_pool(pooled)]
+        branches += [self.branch3x3dbl_3a(double), self.branch3x3dbl_3b(double), pooled]
         return torch.cat(branches, 1)
 
 
@@ -177,13 +180,9 @@ class InceptionNet(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, x: Tensor, dim: int = 2048) -> Features:
-        x = (x - 128) / 128  # the graph's own scaling: 255 becomes 0.992, not 1
-        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
-        x = F.max_pool2d(x, 3, stride=2)
-        if dim == 64:
-            return Features(x.mean((2, 3)), None)
-        x = F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)), 3, stride=2)
-        if dim == 192:
+        piece = PIECE if x.device.type == "cpu" else len(x)
+        x = torch.cat([self._stem(part, dim) for part in x.split(piece)])
+        if dim <= 192:
             return Features(x.mean((2, 3)), None)
         x = self.Mixed_6a(self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(x))))
         x = self.Mixed_6e(self.Mixed_6d(self.Mixed_6c(self.Mixed_6b(x))))
@@ -191,6 +190,15 @@ class InceptionNet(nn.Module):
             return Features(x.mean((2, 3)), None)
         x = self.Mixed_7c(self.Mixed_7b(self.Mixed_7a(x))).mean((2, 3))
         return Features(x, x @ self.fc.weight.T)  # without the bias, as the Inception Score of the field takes them
+
+    def _stem(self, x: Tensor, dim: int) -> Tensor:
+        """[N, 3, 299, 299] -> [N, 192, 35, 35]; for 64 features, the [N, 64, 73, 73] on the way"""
+        x = (x - 128) / 128  # the graph's own scaling: 255 becomes 0.992, not 1
+        x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
+        x = F.max_pool2d(x, 3, stride=2)
+        if dim == 64:
+            return x
+        return F.max_pool2d(self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x)), 3, stride=2)
 
     def fold(self) -> None:
         """One convolution for each convolution and its batch norm, weights channels-last: twice as fast on a CPU."""
