@@ -6,7 +6,8 @@ No paper and no training code stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -52,6 +53,7 @@ class Request:
     seeds: list[int]
     classes: Tensor | None = None  # [N] int64; None: unconditional
     truncation: float | None = None  # None: the prior itself
+    truncation_form: latents.TruncationForm = "resample"
 
 
 class Config(BaseModel):
@@ -128,10 +130,22 @@ class Preset:
     published: str = "none reported"  # the score behind the row, with its protocol
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.training = mode
+
+
 class GAN(nn.Module):
     """One paper: its players, what each of them minimises, how it makes an image.
 
-    A paper gives `phases`, `draw` and `generate`; `sample` is what people call, and it is the same for all.  The
+    A paper gives `phases`, `draw`, `code` and `decode`; `sample` is what people call, and it is the same for all.  The
     engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
     """
 
@@ -157,9 +171,20 @@ class GAN(nn.Module):
         """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU."""
         raise NotImplementedError
 
-    def generate(self, request: Request) -> Tensor:
-        """One image per seed, in one forward pass.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
+    def code(self, request: Request) -> tuple[Tensor, Tensor | None]:
+        """What a sample is made from, latents [N, Z] (CPU) and condition [N, F], such that both can be mixed."""
         raise NotImplementedError
+
+    def decode(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """The images of such codes, in one forward pass.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
+        raise NotImplementedError
+
+    def at_truncation(self, truncation: float | None) -> None:
+        """Called before sampling: a place for batch-norm statistics that belong to a truncation."""
+
+    def settle(self, codes: list[tuple[Tensor, Tensor | None]]) -> None:
+        """Makes the stored batch-norm statistics those of these codes ("standing statistics")."""
+        raise InputError(f"{self.title} has no standing statistics; leave them out")
 
     @torch.no_grad()
     def sample(
@@ -169,6 +194,7 @@ class GAN(nn.Module):
         classes: int | str | Sequence[int | str] | None = None,
         truncation: float | None = None,
         batch: int = 64,
+        truncation_form: latents.TruncationForm = "resample",
     ) -> Tensor:
         """The images of seeds seed, seed + 1, ..., seed + n - 1.  -> float [n, C, H, W] in [-1, 1] (toys: [n, 2])
 
@@ -179,16 +205,69 @@ class GAN(nn.Module):
         if n < 1 or batch < 1:
             raise InputError(f"n={n}, batch={batch}: both must be at least 1")
         y = self._classes(classes, n)
-        modes = {name: module.training for name, module in self.named_modules()}
-        self.eval()
         parts = []
-        for start in range(0, n, batch):
-            seeds = list(range(seed + start, seed + min(start + batch, n)))
-            part = y[start : start + batch] if y is not None else self._drawn_classes(seeds)
-            parts.append(self.generate(Request(seeds, part, truncation)).float())
-        for name, module in self.named_modules():
-            module.training = modes[name]
+        self.at_truncation(truncation)
+        with evaluating(self):
+            for start in range(0, n, batch):
+                seeds = list(range(seed + start, seed + min(start + batch, n)))
+                part = y[start : start + batch] if y is not None else self._drawn_classes(seeds)
+                parts.append(self._images(*self.code(Request(seeds, part, truncation, truncation_form))))
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def interpolate(
+        self,
+        seeds: Sequence[int],
+        classes: int | str | Sequence[int | str] | None = None,
+        steps: int = 8,
+        truncation: float | None = None,
+        truncation_form: latents.TruncationForm = "resample",
+    ) -> Tensor:
+        """From each seed (and class) to the next in `steps` pictures.  -> [(len(seeds) - 1) steps, C, H, W]
+
+        Latents move on the great circle, conditions on the straight line; each leg starts at its seed and stops one
+        step short of the next, so that legs join without a double picture.
+        """
+        if len(seeds) < 2 or steps < 1:
+            raise InputError(
+                f"{len(seeds)} seeds in {steps} steps given, expected two seeds or more, and a step or more"
+            )
+        y = self._classes(classes, len(seeds))
+        if y is None:
+            y = self._drawn_classes(list(seeds))
+        z, c = self.code(Request(list(seeds), y, truncation, truncation_form))
+        legs = []
+        self.at_truncation(truncation)
+        with evaluating(self):
+            for i in range(len(seeds) - 1):
+                weights = [k / steps for k in range(steps)]
+                between = torch.cat([latents.slerp(z[i : i + 1], z[i + 1 : i + 2], w) for w in weights])
+                mixed = torch.cat([torch.lerp(c[i], c[i + 1], w)[None] for w in weights]) if c is not None else None
+                legs.append(self._images(between, mixed))
+        return torch.cat(legs)
+
+    @torch.no_grad()
+    def standing_statistics(
+        self,
+        batches: int = 16,
+        batch: int = 64,
+        seed: int = 0,
+        truncation: float | None = None,
+        truncation_form: latents.TruncationForm = "resample",
+    ) -> None:
+        """Batch norm's stored statistics anew, as means over batches of fresh samples at this truncation, in place.
+
+        BigGAN, section 3.1 and appendix D; classes are drawn uniformly.  Raises InputError where a paper has none.
+        """
+        codes = []
+        for k in range(batches):
+            seeds = list(range(2**40 + seed + k * batch, 2**40 + seed + (k + 1) * batch))  # away from people's seeds
+            z, c = self.code(Request(seeds, self._drawn_classes(seeds), truncation, truncation_form))
+            codes.append((z.to(self._device()), c))
+        self.settle(codes)
+
+    def _images(self, z: Tensor, c: Tensor | None) -> Tensor:
+        return self.decode(z.to(self._device()), c).float()
 
     def _drawn_classes(self, seeds: list[int]) -> Tensor | None:
         k = self.config.num_classes
@@ -223,4 +302,4 @@ class GAN(nn.Module):
 
     def players(self) -> dict[str, nn.Module]:
         """The modules that learn, by name."""
-        return dict(self.named_children())
+        return {name: child for name, child in self.named_children() if any(True for _ in child.parameters())}

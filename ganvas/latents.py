@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
+
+TruncationForm = Literal["resample", "scale", "clamp"]
 
 
 def generator(*path: int | str) -> torch.Generator:
@@ -40,11 +43,39 @@ def truncated_noise(seeds: Sequence[int], dim: int, threshold: float) -> Tensor:
     return torch.stack(rows)
 
 
-def of(seeds: Sequence[int], dim: int, threshold: float | None) -> Tensor:
-    """Latents of these seeds, truncated by resampling if there is a threshold.  -> [N, dim]"""
-    if threshold is not None and threshold <= 0:
-        raise InputError(f"truncation {threshold} given, expected a threshold above 0, as 0.5")
-    return noise(seeds, dim) if threshold is None else truncated_noise(seeds, dim, threshold)
+def of(seeds: Sequence[int], dim: int, truncation: float | None, form: TruncationForm = "resample") -> Tensor:
+    """Latents of these seeds, truncated if asked for.  -> [N, dim]
+
+    resample: entries beyond the threshold are drawn again (the paper).  scale: truncation times a normal truncated at
+    2 (the hub's modules), so |z| <= 2 truncation.  clamp: entries beyond the threshold are moved onto it; nobody's
+    published figures are made so.  The three are different distributions.
+    """
+    if truncation is None:
+        return noise(seeds, dim)
+    if not 0 < truncation < float("inf"):
+        raise InputError(f"truncation {truncation} given, expected a number above 0, as 0.5")
+    if form == "scale":
+        return truncation * truncated_noise(seeds, dim, 2.0)
+    if form == "clamp":
+        return noise(seeds, dim).clamp(-truncation, truncation)
+    if truncation < 0.01:
+        raise InputError(
+            f"truncation {truncation} would be drawn again almost for ever; use 0.01 or more, or the scale form"
+        )
+    return truncated_noise(seeds, dim, truncation)
+
+
+def one_hot(y: Tensor | None, num_classes: int) -> Tensor | None:
+    """Class indices as rows that can be mixed.  [N] int64 -> float [N, K]; None stays None"""
+    return None if y is None else torch.nn.functional.one_hot(y, num_classes).float()
+
+
+def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
+    """Along the great circle from a to b, row by row; on the way a normal latent stays as long as one.  [N, Z]"""
+    cosine = torch.nn.functional.cosine_similarity(a, b, dim=1).clamp(-1, 1)[:, None]
+    angle = cosine.acos()
+    mixed = ((1 - weight) * angle).sin() * a + (weight * angle).sin() * b
+    return torch.where(angle.sin() > 1e-4, mixed / angle.sin(), torch.lerp(a, b, weight))
 
 
 def labels(seeds: Sequence[int], num_classes: int) -> Tensor:

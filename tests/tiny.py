@@ -22,6 +22,12 @@ _WGAN = {
     "n_critic": 2,
 }
 
+_BIG = {"resolution": 8, "channels": 1, "G_ch": 4, "D_ch": 4, "batch": 4, "images": 48, "num_classes": 3, "G_lr": 0.01}
+_BIGGAN = {
+    **_BIG, "dim_z": 4, "shared_dim": 4, "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
+    "ortho": 0.1,
+}  # fmt: skip
+
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "wgan": ("wgan", {**_WGAN, "ema": 0.5}),
@@ -33,6 +39,12 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
             "D_net": "resnet32", "num_classes": 3, "dequantise": True, "G_batch_ratio": 2,
         },
     ),
+    "sagan": ("sagan", {**_BIG, "G_attention": (8,), "D_attention": (4,), "dim_z": 4, "ema": 0.5}),
+    "sagan-plain": ("sagan", {**_BIG, "num_classes": 0, "G_attention": (), "D_attention": (), "dim_z": 4}),
+    "biggan": ("biggan", _BIGGAN),
+    "biggan-tables": ("biggan", {**_BIGGAN, "shared_dim": 0, "hier": False}),
+    "biggan-plain": ("biggan", {**_BIGGAN, "num_classes": 0}),
+    "biggan-deep": ("biggan", {**_BIGGAN, "deep": True, "G_ch": 4, "D_ch": 4}),
 }  # fmt: skip
 
 
@@ -73,4 +85,9 @@ HELPERS: dict[str, list[dict[str, Any]]] = {
     "D_norm": [{"D_net": "resnet64", "D_norm": "layer"}, {}],
     "n_critic_long": [{"long_first": 1}],
     "long_every": [{"long_first": 0}],
+    "D_placement": [{"resolution": 32, "D_attention": (16,), "G_attention": ()}],
+    "resolution": [{}, {"dim_z": 12, "G_attention": (), "D_attention": ()}],
+    "hier": [{"deep": False}],
+    "rgb": [{"deep": True, "G_ch": 4, "D_ch": 4}],
+    "D_wide": [{"deep": False, "D_attention": ()}],
 }

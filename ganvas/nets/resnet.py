@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganvas.errors import InputError
 from ganvas.nets.tflib import init_conv, init_linear, layer_norm
+from ganvas.ops.table import rows_of
 
 
 def _num_doublings(resolution: int) -> int:
@@ -49,8 +50,9 @@ class ClassBatchNorm(nn.Module):
         nn.init.zeros_(self.offset.weight)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """x [N, C, H, W], y [N] -> [N, C, H, W]"""
-        return self.norm(x) * self.scale(y)[:, :, None, None] + self.offset(y)[:, :, None, None]
+        """x [N, C, H, W], y [N] int64, or rows [N, K] that mix classes -> [N, C, H, W]"""
+        scale, offset = (rows_of(table, y)[:, :, None, None] for table in (self.scale, self.offset))
+        return self.norm(x) * scale + offset
 
 
 class Block(nn.Module):

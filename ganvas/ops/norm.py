@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas.ops.table import rows_of
+
 
 class Statistics(nn.Module):
     """What both batch norms share: normalise by the batch in training mode, by the stored statistics in evaluation."""
@@ -63,8 +65,8 @@ class ConditionalBatchNorm2d(Statistics):
         self.gain, self.bias = gain, bias
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        gain = 1 + self.gain(y)
-        return self.normalise(x) * gain[:, :, None, None] + self.bias(y)[:, :, None, None]
+        gain = 1 + rows_of(self.gain, y)
+        return self.normalise(x) * gain[:, :, None, None] + rows_of(self.bias, y)[:, :, None, None]
 
 
 def standing_statistics(G: nn.Module, batches: Iterable[tuple[Any, ...]]) -> int:

@@ -1,6 +1,8 @@
 """Every paper by name: a plain dict, so jump-to-definition works."""
 
 from ganvas.gan import GAN
+from ganvas.papers.biggan import BigGAN
+from ganvas.papers.sagan import SAGAN
 from ganvas.papers.wgan import WGAN
 
-PAPERS: dict[str, type[GAN]] = {"wgan": WGAN}
+PAPERS: dict[str, type[GAN]] = {"wgan": WGAN, "sagan": SAGAN, "biggan": BigGAN}

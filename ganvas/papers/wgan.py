@@ -169,13 +169,15 @@ class WGAN(GAN):
         """The class argument of G, if there is one."""
         return (y,) if self.config.num_classes and y is not None else ()
 
-    def generate(self, request: Request) -> Tensor:
-        """G of the request's latents.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
-        c = self.config
-        z = latents.of(request.seeds, c.dim_z, request.truncation)
-        device = next(self.G.parameters()).device
-        x = self.G(z.to(device), *self.condition(request.classes))
-        return x * 2.0 - 1.0 if c.pixel_range == "unit" else x
+    def code(self, request: Request) -> tuple[Tensor, Tensor | None]:
+        """Latents [N, Z], and classes as one-hot rows [N, K], so that they can be mixed."""
+        z = latents.of(request.seeds, self.config.dim_z, request.truncation, request.truncation_form)
+        return z, latents.one_hot(request.classes, self.config.num_classes)
+
+    def decode(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """G of latents and (mixed) classes.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
+        x = self.G(z, *self.condition(c))
+        return x * 2.0 - 1.0 if self.config.pixel_range == "unit" else x
 
 
 def class_cross_entropy(D: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
