@@ -83,17 +83,36 @@ def parser() -> argparse.ArgumentParser:
 
     p = command("sample", sample, "images from a model folder")
     p.add_argument("model", type=Path, metavar="MODEL")
-    p.add_argument("-n", type=positive, default=64, help="how many (default: 64)")
+    p.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
     p.add_argument("--seed", type=int, default=0, help="of the first image; the others follow by one (default: 0)")
     p.add_argument("--class", dest="classes", nargs="+", metavar="NAME", help="class names or indices, in equal shares")
     p.add_argument("--truncation", type=float, metavar="T", help="latent entries beyond T are drawn again")
+    p.add_argument(
+        "--truncation-form",
+        choices=["resample", "scale", "clamp"],
+        default="resample",
+        help="resample: entries beyond T drawn again (BigGAN); scale: T times a normal truncated at 2 (the hub); "
+        "clamp: entries beyond T moved onto it",
+    )
+    p.add_argument("--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first")
+    p.add_argument(
+        "--interpolate", type=positive, metavar="STEPS", help="n legs from seed to seed, STEPS pictures each"
+    )
     p.add_argument("--device", default="auto", metavar="D")
     p.add_argument("--batch", type=positive, default=64, help="images at a time (default: 64)")
     where = p.add_mutually_exclusive_group()
     where.add_argument(
-        "--out", type=Path, metavar="FILE.png", help="one grid (default: samples.png); .npz keeps floats"
+        "--out", type=Path, metavar="FILE.png", help="one grid (default: samples.png); .gif a film, .npz floats"
     )
     where.add_argument("--each", type=Path, metavar="DIR", help="one PNG for each image")
+
+    p = command("import", import_, "a model folder from the authors' checkpoints")
+    p.add_argument("format", metavar="FORMAT", help="biggan-pytorch, biggan-deep-hub or biggan-hub")
+    p.add_argument("files", nargs="+", type=Path, metavar="FILE", help="weight files, or the folder that holds them")
+    p.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    p.add_argument("--preset", metavar="NAME", help="where training values come from (default: by resolution)")
+    p.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="what no file holds, as sn_eps=1e-8")
+    p.add_argument("--class-names", type=Path, metavar="FILE", help="one name a line")
 
     p = command("check", check, "what a data set holds, before a week is lost on it")
     p.add_argument("data", metavar="DATA")
@@ -277,14 +296,24 @@ def sample(args: argparse.Namespace) -> None:
     from ganvas.ops.pixels import to_uint8
 
     out = args.out or Path("samples.png")
-    if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz"):
-        raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp or .npz")
+    if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz", ".gif"):
+        raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
     gan = api.load(args.model, args.device)
-    n, classes = args.n, args.classes
-    if classes:
-        classes = [classes[i * len(classes) // n] for i in range(n)]
-    x = gan.sample(n, args.seed, classes, args.truncation, args.batch).cpu()
-    if out.suffix.lower() == ".npz" and args.each is None:
+    n, columns = args.n or (8 if args.interpolate else 64), None
+    if args.standing:
+        gan.standing_statistics(args.standing, args.batch, 0, args.truncation, args.truncation_form)
+    if args.interpolate:
+        columns = args.interpolate
+        classes = [args.classes[i % len(args.classes)] for i in range(n + 1)] if args.classes else None
+        seeds = range(args.seed, args.seed + n + 1)
+        x = gan.interpolate(seeds, classes, columns, args.truncation, args.truncation_form).cpu()
+    else:
+        classes = [args.classes[i * len(args.classes) // n] for i in range(n)] if args.classes else None
+        x = gan.sample(n, args.seed, classes, args.truncation, args.batch, args.truncation_form).cpu()
+    if out.suffix.lower() == ".gif" and args.each is None:
+        frames = [grid.picture(part.numpy() if x.dim() == 2 else to_uint8(part).numpy()) for part in x.split(1)]
+        grid.save_film(frames, out)
+    elif out.suffix.lower() == ".npz" and args.each is None:
         write_npz(out, x.numpy())
     elif args.each is not None:
         if x.dim() == 2:
@@ -293,8 +322,18 @@ def sample(args: argparse.Namespace) -> None:
             grid.save(grid.to_pil(image), args.each / f"seed{args.seed + i:06d}.png")
         out = args.each
     else:
-        grid.save(grid.picture(x.numpy() if x.dim() == 2 else to_uint8(x).numpy()), out)
+        grid.save(grid.picture(x.numpy() if x.dim() == 2 else to_uint8(x).numpy(), columns), out)
     print(out)
+
+
+def import_(args: argparse.Namespace) -> None:
+    """ganvas import"""
+    from ganvas import importing
+
+    names = importing.read_class_names(args.class_names) if args.class_names else None
+    gan = importing.import_model(args.format, args.files, args.out, args.preset, settings_of(args.set), names)
+    say(f"{gan.title}, {gan.config.resolution} pixels, {gan.config.num_classes} classes")
+    print(args.out)
 
 
 def write_npz(path: Path, x: Any) -> None:

@@ -59,7 +59,12 @@ def film(frames: Sequence[Path], path: Path, seconds: float = 8.0, most: int = 1
     """An endless GIF of pictures of one size, thinned to `most` frames, the last one held for two seconds."""
     step = max(1, math.ceil(len(frames) / most))
     chosen = [*frames[:-1:step], frames[-1]]
-    images = [Image.open(p).convert("RGB") for p in chosen]
+    save_film([Image.open(p) for p in chosen], path, seconds)
+
+
+def save_film(pictures: Sequence[Image.Image], path: Path, seconds: float = 8.0) -> None:
+    """An endless GIF of pictures of one size, the last one held for two seconds."""
+    images = [picture.convert("RGB") for picture in pictures]
     each = max(40, int(1000 * seconds / len(images)))
     durations = [each] * (len(images) - 1) + [2000]
     write_atomic(path, lambda p: images[0].save(p, save_all=True, append_images=images[1:], duration=durations, loop=0))

@@ -235,8 +235,8 @@ _RATE = {"G_lr": 1e-4, "D_lr": 1e-4, "images": 64_000_000}
 _TOY = {"G_net": "toy", "D_net": "toy", "resolution": 0, "channels": 2, "dim_z": 2, "G_width": 512, "D_width": 512}
 _SMALL_TOY = _TOY | {"G_width": 128, "D_width": 128, "batch": 256, "ema": 0.99}
 _DIGITS = {
-    "resolution": 16, "channels": 1, "dim_z": 64, "n_critic": 3, "ema": 0.995, "images": 300_000,
-    "D_net": "mlp", "D_width": 512,
+    "resolution": 16, "channels": 1, "D_net": "mlp", "D_width": 512, "dim_z": 32, "n_critic": 2, "batch": 32,
+    "ema": 0.998, "images": 360_000,
 }  # fmt: skip
 
 WGAN.PRESETS = {
@@ -324,7 +324,7 @@ WGAN.PRESETS = {
     ),
     "wgan-gp-digits": Preset(
         _DIGITS | {
-            "lipschitz": "penalise", "optimizer": "adam", "D_norm": "none", "G_lr": 1e-3, "D_lr": 5e-4,
+            "lipschitz": "penalise", "optimizer": "adam", "D_norm": "none", "G_lr": 5e-4, "D_lr": 5e-4,
             "lr_schedule": "linear",
         },
         "DCGAN against an MLP at 16 pixels, ours: minutes on two cores",
