@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from ganvas.ops.derivative import input_gradient
+from ganvas.ops.spectral import full_precision
 
 
 def gradient_penalty(
@@ -19,7 +19,7 @@ def gradient_penalty(
     eps is added under the root: 0 as in the authors' code; above 0 it keeps the second derivative of a critic that is
     flat at some x^ finite.  Always in float32.  D must not couple samples (no batch norm).
     """
-    with torch.autocast(real.device.type, enabled=False):
+    with full_precision(real):
         real, fake = real.detach().float(), fake.detach().float()
         between = real + alpha.view(-1, *[1] * (real.dim() - 1)) * (fake - real)
         gradient = input_gradient(D, between)
