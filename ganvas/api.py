@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from ganvas import data as datasets
 from ganvas import folder as model_folder
+from ganvas import latents
 from ganvas.data import Images, Kind
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
 from ganvas.engine.log import Screen
-from ganvas.engine.train import Outcome, Run, Settings, new_state
+from ganvas.engine.train import NonFinite, Outcome, Run, Settings, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
+from ganvas.files import one_line
 from ganvas.folder import Description
-from ganvas.gan import GAN, Config, Preset, configure
+from ganvas.gan import GAN, Batch, Config, Preset, configure
 from ganvas.papers import PAPERS
 
 
@@ -87,6 +92,9 @@ def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict
     table = presets()
     is_toy = kind.kind == "toy"
     native = max(kind.native) if kind.native else 0
+    overrides = dict(overrides or {})
+    if isinstance(asked := overrides.get("resolution"), int):
+        resolution = asked
     if name not in table:
         name = _pick(name, resolution or native, is_toy)
     paper, preset = table[name]
@@ -94,19 +102,37 @@ def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict
     values["channels"] = kind.channels
     if is_toy:
         values["resolution"] = 0
-    elif resolution:
-        values["resolution"] = resolution
     elif values.get("resolution") == 0:
         raise InputError(
             f"{name} learns points in the plane, {kind.name} holds images; pass --data ring8, or another preset"
         )
-    overrides = dict(overrides or {})
-    if is_toy and overrides.get("resolution"):
+    elif resolution:
+        values["resolution"] = resolution
+    if is_toy and resolution:
         raise InputError(f"{kind.name} holds points in the plane, which have no resolution; leave it out")
     values |= overrides
     conditional = values.get("conditional", PAPERS[paper].config_type.model_fields["conditional"].default)
     values.setdefault("num_classes", kind.num_classes if conditional else 0)
     return Recipe(paper, name, configure(PAPERS[paper].config_type, values))
+
+
+def rehearse(recipe: Recipe) -> None:
+    """Every loss once, without memory: settings that no network can have, or whose networks do not fit together,
+    end here in one line instead of in the first iteration.  Raises InputError.
+    """
+    c = recipe.config
+    n = min(4, c.batch // c.accumulate)
+    try:
+        gan = recipe.on_meta()
+        x = torch.empty((n, c.channels, c.resolution, c.resolution) if c.resolution else (n, c.channels), device="meta")
+        real = Batch(x, torch.zeros(n, dtype=torch.int64, device="meta") if c.num_classes else None)
+        for phase in gan.phases():
+            phase.loss(real, gan.draw(real, latents.generator("rehearsal")))
+    except (InputError, NotImplementedError):  # the latter: an operation that needs memory, which says nothing
+        raise
+    except (RuntimeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{recipe.preset} has no networks that fit these settings ({reason}); check --set") from error
 
 
 def _pick(name: str, resolution: int, is_toy: bool) -> str:
@@ -129,6 +155,8 @@ def choose_device(name: str = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
+        if device.type == "meta":
+            raise RuntimeError("it computes nothing")
     except (RuntimeError, AssertionError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"device {name!r} cannot be used here ({first}); expected auto, cpu, cuda or cuda:N") from None
@@ -164,6 +192,7 @@ def load(model: str | Path, device: str = "auto") -> GAN:
 
 def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estimate]:
     """Parameter counts, and what the run would cost on the device."""
+    rehearse(recipe)
     gan = recipe.on_meta()
     return parameter_counts(gan), estimate(gan, device, recipe.config.images)
 
@@ -181,31 +210,63 @@ def load_images(settings: Settings, config: Config, progress: Any = None) -> Ima
     )
 
 
-def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None = None) -> Outcome:
+def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None = None, note: str = "") -> Outcome:
     """Trains a recipe from scratch into the folder `out`, which must not hold a run yet.
 
-    A failure before the first checkpoint leaves nothing behind.  Raises InputError for what a person can mend.
+    A failure before the first iteration is done leaves nothing behind.  note: a line to say once all input is known
+    to be good.  Raises InputError for what a person can mend.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    rehearse(recipe)
+    screen = screen or Screen()
+    with _new_folder(out), enough_memory(settings.device):
+        images = load_images(settings, recipe.config, decoding(screen))
+        state = new_state(recipe.build(settings.seed), torch.device(settings.device))
+        run = _run(recipe, settings, out, images, screen)
+        state.gan.class_names = run.description.class_names
+        run.save(state)
+        if note:
+            screen.say(note)
+        screen.say(f"training {recipe.preset} on {images.name} ({len(images):,} images), {settings.device}, into {out}")
+        return run_training(run, state)
+
+
+@contextmanager
+def _new_folder(out: Path) -> Iterator[None]:
+    """An empty folder for a run; gone again if the block fails before a run has anything to go on from."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out {out} is a file; pass the name of a new folder")
+    if out.is_dir() and any(out.iterdir()):
         raise InputError(
             f"{out} already exists and is not empty; pass another --out, or continue it with --resume {out}"
         )
-    screen = screen or Screen()
-    images = load_images(settings, recipe.config, decoding(screen))
-    state = new_state(recipe.build(settings.seed), torch.device(settings.device))
-    run = _run(recipe, settings, out, images, screen)
-    state.gan.class_names = run.description.class_names
     made = [p for p in (out, *out.parents) if not p.exists()]
     try:
-        run.save(state)
-        return run_training(run, state)
-    except BaseException:
-        if not checkpoint.checkpoints(run.checkpoints):
-            shutil.rmtree(out, ignore_errors=True)
-            for p in made[1:]:
-                if p.exists() and not any(p.iterdir()):
+        with one_line(out):
+            out.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException as error:
+        trained = any(int(p.name) for p in checkpoint.checkpoints(out / "checkpoints"))
+        if not trained and not isinstance(error, NonFinite):
+            for entry in out.iterdir() if out.is_dir() else ():
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            for p in made:
+                if p.is_dir() and not any(p.iterdir()):
                     p.rmdir()
         raise
+
+
+@contextmanager
+def enough_memory(device: str) -> Iterator[None]:
+    """What allocators say, as one line."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        typed = isinstance(error, torch.OutOfMemoryError | MemoryError)  # the CPU's allocator has no type of its own
+        if not typed and "can't allocate memory" not in str(error):
+            raise
+        raise InputError(
+            f"not enough memory on {device}; lower --batch, split it with --set accumulate=2, or narrow the networks"
+        ) from error
 
 
 def resume(
@@ -222,8 +283,12 @@ def resume(
     description = model_folder.read(out)
     if "data" not in description.training:
         raise InputError(f"{out} is a model without a training run; resume the folder that ganvas train wrote")
-    settings = Settings(**description.training)
-    values = dict(description.config)
+    try:
+        settings = Settings(**description.training)
+        values = configure(PAPERS[description.paper].config_type, description.config).model_dump()
+    except (ValidationError, KeyError) as error:
+        first = str(error).splitlines()[0]
+        raise InputError(f"{out / model_folder.CONFIG} does not describe a run ({first}); restore the file") from None
     recorded = {**values, **settings.model_dump(), "preset": description.preset}
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
@@ -252,14 +317,16 @@ def resume(
             f"{settings.data} no longer holds the images this run was trained on; put them back, or start a new run"
         )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
-    path = checkpoint.restore(state, out / "checkpoints")
+    path, problems = checkpoint.restore(state, out / "checkpoints")
     run = _run(made, settings, out, data, screen)
     state.gan.class_names = run.description.class_names
-    screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name})")
     if state.gan.images_seen >= made.config.images:
         raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
+    passed_over = f"; passed over damaged {', '.join(problems)}" if problems else ""
+    screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name}){passed_over}")
     model_folder.write_description(out, run.description)
-    return run_training(run, state)
+    with enough_memory(settings.device):
+        return run_training(run, state)
 
 
 def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: Screen) -> Run:

@@ -6,12 +6,16 @@ import contextlib
 import errno
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganvas.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @contextmanager
@@ -20,10 +24,8 @@ def one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"no space left to write {path}; free some space and run the same command again"
-            ) from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise InputError(f"no space left to write {path}; free some space, then start or resume again") from error
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
@@ -40,6 +42,31 @@ def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] | None = None) -> None:
+    """safetensors at `path`, with string facts in the header.  What the disk refuses is an OSError, as elsewhere."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(tensors, path, metadata=facts)
+    except SafetensorError as error:  # an OSError in all but type: it quotes the system's "(os error 28)"
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
+
+
+def must_be_writable(path: Path) -> None:
+    """Raises InputError if nothing can be written at `path`: said before the work, not after it."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder; expected the name of a file")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise InputError(f"cannot write {path}: {parent} is not a folder")
+    if not os.access(parent, os.W_OK):
+        raise InputError(f"cannot write {path}: permission denied in {parent}")
 
 
 def write_json(path: Path, value: Any) -> None:

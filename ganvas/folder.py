@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import __version__
 from ganvas.errors import InputError
-from ganvas.files import read_json, write_atomic, write_json, write_text
+from ganvas.files import read_json, save_tensors, write_atomic, write_json, write_text
 
 CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
 
@@ -45,7 +45,7 @@ def write_description(folder: Path, description: Description) -> None:
 def write_weights(folder: Path, players: dict[str, Tensor], facts: dict[str, str]) -> None:
     """model.safetensors with string facts (images seen, averaged or not) in its header, atomically."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in players.items()}
-    write_atomic(folder / WEIGHTS, lambda path: save_file(tensors, path, metadata=facts))
+    write_atomic(folder / WEIGHTS, lambda path: save_tensors(tensors, path, facts))
 
 
 def read(folder: Path) -> Description:

@@ -6,6 +6,7 @@ What needs no saving: the random state and the position in the data, both functi
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas.engine import optim
 from ganvas.engine.ema import Average
 from ganvas.errors import InputError
-from ganvas.files import one_line, read_json, sync, write_json
+from ganvas.files import one_line, read_json, save_tensors, sync, write_json
 from ganvas.gan import GAN
 
 KEEP = 2  # newest checkpoints that stay
@@ -66,7 +68,7 @@ def save(state: State, folder: Path) -> Path:
     with one_line(path):
         try:
             temporary.mkdir(parents=True, exist_ok=True)
-            save_file(state.tensors(), temporary / "state.safetensors")
+            save_tensors(state.tensors(), temporary / "state.safetensors")
             sync(temporary / "state.safetensors")
             counters = {
                 "iteration": state.gan.iteration,
@@ -75,7 +77,7 @@ def save(state: State, folder: Path) -> Path:
                 "best": state.best,
                 "sha256": _sha256(temporary / "state.safetensors"),
             }
-            write_json(temporary / "state.json", counters)
+            write_json(temporary / "state.json", {**counters, "check": _digest(counters)})
             if path.exists():
                 shutil.rmtree(path)
             os.replace(temporary, path)
@@ -87,21 +89,30 @@ def save(state: State, folder: Path) -> Path:
     return path
 
 
-def restore(state: State, folder: Path) -> Path:
-    """Loads the newest whole checkpoint of `folder` into `state`; a damaged one is passed over for the one before."""
-    paths = checkpoints(folder)
-    problems = []
-    for path in reversed(paths):
+def restore(state: State, folder: Path) -> tuple[Path, list[str]]:
+    """Loads the newest whole checkpoint of `folder` into `state`.  -> its path, what was wrong with newer ones
+
+    Raises InputError where none is whole.
+    """
+    problems: list[str] = []
+    for path in reversed(checkpoints(folder)):
         try:
-            counters = read_json(path / "state.json")
-            if counters["sha256"] != _sha256(path / "state.safetensors"):
-                raise InputError(f"{path} is damaged: its checksum differs")
-            state.load(load_file(path / "state.safetensors"), counters)
-            return path
-        except (InputError, OSError, KeyError) as error:
-            problems.append(str(error))
+            state.load(*read(path))
+            return path, problems
+        except (InputError, OSError, SafetensorError, KeyError, TypeError, RuntimeError, ValueError) as error:
+            problems.append(f"{path.name}: {' '.join(str(error).split())}")
     found = "; ".join(problems) if problems else "there is none"
-    raise InputError(f"no whole checkpoint in {folder} to resume from: {found}")
+    raise InputError(f"no whole checkpoint in {folder} to resume from ({found}); start the run anew")
+
+
+def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and counters of one checkpoint, checked; raises InputError, OSError and the like if it is damaged."""
+    counters = read_json(path / "state.json")
+    if counters.pop("check", None) != _digest(counters):
+        raise InputError("state.json is damaged")
+    if counters["sha256"] != _sha256(path / "state.safetensors"):
+        raise InputError("state.safetensors is damaged")
+    return load_file(path / "state.safetensors"), counters
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -114,6 +125,10 @@ def _drop_old(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     for stray in folder.glob(".*.tmp"):  # left by a kill
         shutil.rmtree(stray, ignore_errors=True)
+
+
+def _digest(counters: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(counters, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
 from pathlib import Path
 from typing import Any, TextIO
+
+from ganvas.files import one_line, write_text
 
 
 class Log:
@@ -15,19 +18,22 @@ class Log:
     def __init__(self, folder: Path, images_seen: int = 0) -> None:
         self.path = folder / "train.jsonl"
         _cut(self.path, images_seen)
-        self.file = self.path.open("a", encoding="utf-8")
+        with one_line(self.path):
+            self.file = self.path.open("a", encoding="utf-8")
         self.board = _tensorboard(folder, images_seen)
 
     def write(self, images_seen: int, values: dict[str, Any]) -> None:
         """One line, flushed."""
-        self.file.write(json.dumps({"images": images_seen, **values}) + "\n")
-        self.file.flush()
+        with one_line(self.path):
+            self.file.write(json.dumps({"images": images_seen, **values}) + "\n")
+            self.file.flush()
         for key, value in values.items():
             if self.board is not None and isinstance(value, int | float):
                 self.board.add_scalar(key, value, images_seen)
 
     def close(self) -> None:
-        self.file.close()
+        with contextlib.suppress(OSError):  # a full disk was reported when the line was written
+            self.file.close()
         if self.board is not None:
             self.board.close()
 
@@ -43,7 +49,7 @@ def _cut(path: Path, images_seen: int) -> None:
                 kept.append(line + "\n")
         except (json.JSONDecodeError, KeyError, TypeError):
             continue
-    path.write_text("".join(kept), encoding="utf-8")
+    write_text(path, "".join(kept))
 
 
 def _tensorboard(folder: Path, images_seen: int) -> Any:
@@ -61,7 +67,7 @@ class Screen:
         self.out = out or sys.stderr
         self.live = self.out.isatty()
         self.every = 0.5 if self.live else every
-        self.last = 0.0
+        self.last = 0.0 if self.live else time.monotonic()  # in a log, what takes a moment is not worth a line
         self.width = 0
 
     def show(self, line: str, force: bool = False) -> None:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,7 @@ from ganvas.engine.ema import Average, averaged
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, Screen, duration
 from ganvas.errors import InputError
+from ganvas.files import write_atomic
 from ganvas.gan import GAN, Batch, Phase
 from ganvas.ops.pixels import to_uint8
 
@@ -106,7 +109,7 @@ def step(
         with autocast():
             loss = phase.loss(micro, drawn)
         if not torch.isfinite(loss.total):
-            raise NonFinite(f"the loss of {phase.player} is {loss.total.item()}")
+            raise NonFinite(f"the loss of {phase.player} is {loss.total.item()}, stopped before its optimiser stepped")
         (loss.total / gan.config.accumulate).backward()
         for key, value in {f"{phase.player}/loss": loss.total, **loss.logs}.items():
             logs.setdefault(key, []).append(value.detach().float())
@@ -186,22 +189,28 @@ class Run:
         model_folder.write_card(folder, self.description, self.title, counts, score)
 
     def save(self, state: State) -> None:
-        """Checkpoint, model folder, and best/ if this is the best so far."""
+        """Model folder, best/ if this is the best so far, film, and last the checkpoint.
+
+        What a kill leaves is then never older than the checkpoint that the run goes on from.  Raises NonFinite,
+        with nothing written, where a weight is not a number.
+        """
+        must_be_finite(state)
         better = False
         if self.score is not None:
             with averaged(state.gan, state.average):
                 scores = self.score(state.gan)
             name, value = next(iter(scores.items()))
-            better = state.best is None or value < state.best[name]
+            better = math.isfinite(value) and (state.best is None or value < state.best[name])
             if better:
                 state.best = {name: value, "images": state.gan.images_seen}
-        checkpoint.save(state, self.checkpoints)
         self.write_model(state, self.folder)
         if better:
             self.write_model(state, self.folder / "best")
             picture = self.folder / model_folder.PICTURE
             if picture.exists():
-                (self.folder / "best" / model_folder.PICTURE).write_bytes(picture.read_bytes())
+                write_atomic(self.folder / "best" / model_folder.PICTURE, partial(shutil.copyfile, picture))
+        self.write_film()
+        checkpoint.save(state, self.checkpoints)
 
 
 def train(run: Run, state: State) -> Outcome:
@@ -214,13 +223,13 @@ def train(run: Run, state: State) -> Outcome:
     deterministic()
     feed = Feed(run.images, settings.seed, device, config.flip)
     autocast = (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bf16" else nullcontext
-    log = Log(run.folder, gan.images_seen)
     every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log")}
     sums: dict[str, list[Tensor]] = {}
     started, first, before = time.monotonic(), gan.images_seen, state.seconds
 
-    with asked_to_stop() as stop:
-        while gan.images_seen < config.images and not stop:
+    with asked_to_stop() as stop, good_kept(run, gan), closing(Log(run.folder, gan.images_seen)) as log:
+        last = False
+        while not last:
             origin = gan.images_seen
 
             def real(k: int, origin: int = origin) -> Batch:
@@ -229,14 +238,7 @@ def train(run: Run, state: State) -> Outcome:
             def rng(player: str, k: int, part: int, iteration: int = gan.iteration) -> torch.Generator:
                 return latents.generator("step", settings.seed, iteration, player, k, part)
 
-            try:
-                logs, batches = iterate(gan, real, state.optimisers, rng, autocast)
-            except NonFinite as error:
-                log.close()
-                raise NonFinite(
-                    f"{error} at {gan.images_seen:,} images; stopped before the optimiser stepped. "
-                    f"The last good checkpoint is kept: resume with a copy, or lower the learning rates"
-                ) from None
+            logs, batches = iterate(gan, real, state.optimisers, rng, autocast)
             gan.images_seen += batches * config.batch
             gan.iteration += 1
             if state.average is not None:
@@ -257,11 +259,36 @@ def train(run: Run, state: State) -> Outcome:
                 run.write_picture(state)
             if "checkpoint" in due or last:
                 run.save(state)
-                run.write_film()
                 if state.best:
                     log.write(gan.images_seen, {f"best/{k}": v for k, v in state.best.items()})
-    log.close()
-    return Outcome(gan.images_seen, state.seconds, stop[0] if stop else None, state.best)
+    early = stop and gan.images_seen < config.images
+    return Outcome(gan.images_seen, state.seconds, stop[0] if early else None, state.best)
+
+
+def must_be_finite(state: State) -> None:
+    """Raises NonFinite, naming the player, if a weight, average or buffer is not a number."""
+    for name, value in (*state.gan.state_dict().items(), *averages(state)):
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise NonFinite(f"{name} of the model is not finite")
+
+
+def averages(state: State) -> list[tuple[str, Tensor]]:
+    """The averaged players' tensors by name."""
+    return list(state.average.players.state_dict().items()) if state.average is not None else []
+
+
+@contextmanager
+def good_kept(run: Run, gan: GAN) -> Iterator[None]:
+    """Adds to NonFinite when it happened, what is left, and what to do."""
+    try:
+        yield
+    except NonFinite as error:
+        good = checkpoint.checkpoints(run.checkpoints)
+        where = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
+        raise NonFinite(
+            f"{error}, at {gan.images_seen:,} images; {where}; "
+            "start anew with lower learning rates, as --set G_lr=1e-4 D_lr=1e-4"
+        ) from None
 
 
 def progress(gan: GAN, means: dict[str, float], speed: float) -> str:
