@@ -29,10 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         return args.run(args) or 0
     except InputError as error:
-        print(f"ganvas: {error}", file=sys.stderr)
+        say("ganvas: " + " ".join(str(error).splitlines()))
         return 2
     except KeyboardInterrupt:
-        print("ganvas: interrupted", file=sys.stderr)
+        say("ganvas: interrupted")
         return 130
     except BrokenPipeError:
         return 141
@@ -64,7 +64,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--images", type=count, metavar="N", help="real images to show in all, as 600000 or 600k")
     p.add_argument("--batch", type=positive, metavar="N", help="real images per optimiser step")
     p.add_argument(
-        "--seed", type=int, metavar="S", help="of the weights, the order of the data, all noise (default: 0)"
+        "--seed", type=seed, metavar="S", help="of the weights, the order of the data, all noise (default: 0)"
     )
     p.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     p.add_argument("--precision", choices=["fp32", "bf16"], help="bf16: autocast (default: fp32)")
@@ -72,7 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "--fit", choices=["crop", "pad", "stretch"], help="how other aspect ratios become square (default: crop)"
     )
     p.add_argument(
-        "--max-unreadable", type=float, metavar="SHARE", help="of the files that may be unreadable (default: 0)"
+        "--max-unreadable", type=share, metavar="SHARE", help="of the files that may be unreadable (default: 0)"
     )
     p.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="any field of the configuration")
     p.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/PRESET-DATA)")
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     p = command("sample", sample, "images from a model folder")
     p.add_argument("model", type=Path, metavar="MODEL")
     p.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
-    p.add_argument("--seed", type=int, default=0, help="of the first image; the others follow by one (default: 0)")
+    p.add_argument("--seed", type=seed, default=0, help="of the first image; the others follow by one (default: 0)")
     p.add_argument("--class", dest="classes", nargs="+", metavar="NAME", help="class names or indices, in equal shares")
     p.add_argument("--truncation", type=float, metavar="T", help="latent entries beyond T are drawn again")
     p.add_argument(
@@ -136,6 +136,24 @@ def positive(text: str) -> int:
         value = 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} given, expected a whole number from 1 on")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 on that fits 63 bits."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a share from 0 to 1, as 0.01")
     return value
 
 
@@ -216,8 +234,7 @@ def train(args: argparse.Namespace) -> int:
             "no preset given; `ganvas papers` lists them, `ganvas train wgan-gp` picks one that fits the data"
         )
     name = args.data or api.default_data(args.preset)
-    if args.data is None:
-        say(f"no --data given: using the embedded {name}")
+    note = f"no --data given: using the embedded {name}" if args.data is None else ""
     kind = data.peek(name)
     recipe = api.recipe(args.preset, kind, args.resolution, overrides)
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
@@ -226,16 +243,20 @@ def train(args: argparse.Namespace) -> int:
     settings = Settings(**{**given, "data": path, "device": str(device)})
     if args.dry_run:
         dry_run(recipe, settings, device, kind.count)
+        if note:
+            say(note)
         return 0
     out = args.out or free(Path("runs") / f"{recipe.preset}-{Path(name).stem}")
-    say(f"training {recipe.preset} on {kind.name} ({kind.count:,} images) on {device}, into {out}")
-    return report(out, api.train(recipe, settings, out))
+    return report(out, api.train(recipe, settings, out, note=note))
 
 
 def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
     """ganvas train --resume"""
     from ganvas import api
 
+    if args.out is not None or args.dry_run:
+        option = "--dry-run" if args.dry_run else "--out"
+        raise InputError(f"{option} given with --resume, which goes on in the run's own folder; leave one of them out")
     images = overrides.pop("images", None)
     names = ("preset", "resolution", "seed", "precision", "fit", "max_unreadable", "checkpoint_every")
     asked = {k: getattr(args, k) for k in (*names, "sample_every", "log_every") if getattr(args, k) is not None}
@@ -293,12 +314,16 @@ def sample(args: argparse.Namespace) -> None:
     """ganvas sample"""
     from ganvas import api
     from ganvas.data import grid
+    from ganvas.files import must_be_writable
     from ganvas.ops.pixels import to_uint8
 
     out = args.out or Path("samples.png")
     if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz", ".gif"):
         raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
+    must_be_writable(args.each / "seed.png" if args.each is not None else out)
     gan = api.load(args.model, args.device)
+    if args.classes and not gan.config.num_classes:
+        raise InputError(f"--class {' '.join(args.classes)} given, but this model is unconditional; leave it out")
     n, columns = args.n or (8 if args.interpolate else 64), None
     if args.standing:
         gan.standing_statistics(args.standing, args.batch, 0, args.truncation, args.truncation_form)
@@ -348,8 +373,11 @@ def write_npz(path: Path, x: Any) -> None:
 def check(args: argparse.Namespace) -> None:
     """ganvas check"""
     from ganvas import data
-    from ganvas.files import write_json
+    from ganvas.files import must_be_writable, write_json
 
+    for path in (args.sheet, args.json):
+        if path is not None:
+            must_be_writable(path)
     report = data.check(args.data, sheet=args.sheet, progress=shown("checking"))
     for line in report.lines():
         print(line)

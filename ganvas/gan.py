@@ -92,12 +92,14 @@ class Config(BaseModel):
     def _possible(self) -> Config:
         if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} cannot be split into accumulate={self.accumulate} equal parts")
+        for name, value in self:  # no field of any paper means something below 0, and no width or size at 0
+            least = 1 if name.endswith("_width") or name in ("channels", "dim_z") else 0
+            if isinstance(value, int | float) and value < least:
+                raise ValueError(f"{name}={value}, expected {least} or more")
         if self.images < 1:
             raise ValueError(f"images={self.images}, expected at least 1")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema={self.ema}, expected a decay in [0, 1)")
-        if min(self.G_lr, self.D_lr) < 0 or self.eps < 0:
-            raise ValueError("learning rates and eps must not be negative")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
             raise ValueError(f"beta1={self.beta1}, beta2={self.beta2}, expected numbers in [0, 1)")
         return self
@@ -290,7 +292,7 @@ class GAN(nn.Module):
         k, name = self.config.num_classes, str(given)
         if name in self.class_names:
             return self.class_names.index(name)
-        if name.lstrip("-").isdigit() and 0 <= int(name) < k:
+        if name.isdecimal() and 0 <= int(name) < k:
             return int(name)
         known = ", ".join(self.class_names[:12]) + (", ..." if len(self.class_names) > 12 else "")
         raise InputError(
