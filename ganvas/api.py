@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from ganvas import data as datasets
 from ganvas import folder as model_folder
+from ganvas import scoring
 from ganvas import latents
 from ganvas.data import Images, Kind
 from ganvas.engine import checkpoint
@@ -22,9 +23,13 @@ from ganvas.engine.log import Screen
 from ganvas.engine.train import NonFinite, Outcome, Run, Settings, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
-from ganvas.files import one_line
+from ganvas.files import drop_strays, one_line
 from ganvas.folder import Description
 from ganvas.gan import GAN, Batch, Config, Preset, configure
+from ganvas.latents import TruncationForm
+from ganvas.metrics.evaluate import Settings as MetricSettings
+from ganvas.metrics.protocol import Protocol, Score
+from ganvas.metrics.reference import Progress
 from ganvas.papers import PAPERS
 
 
@@ -324,6 +329,7 @@ def resume(
         raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
     passed_over = f"; passed over damaged {', '.join(problems)}" if problems else ""
     screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name}){passed_over}")
+    drop_strays(out)
     model_folder.write_description(out, run.description)
     with enough_memory(settings.device):
         return run_training(run, state)
@@ -339,24 +345,72 @@ def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: 
         data={"name": images.name, "count": len(images), "fingerprint": images.fingerprint},
         training=settings.model_dump(),
     )
-    return Run(out, description, PAPERS[recipe.paper].title, images, settings, sliced_score(images), screen)
+    return Run(
+        out, description, PAPERS[recipe.paper].title, images, settings, scoring.scorer("sliced", images, 1000), screen
+    )
 
 
-def sliced_score(images: Images) -> Any:
-    """The cheap score that chooses `best/`: sliced Wasserstein distance of 1,000 samples to 1,000 real images."""
-    from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
-    from ganvas.ops.pixels import to_float
+def evaluate(
+    subject: str | Path,
+    data: str,
+    *,
+    metrics: str = "fid,kid,is,prdc",
+    features: str = "own",
+    weights: Path | None = None,
+    resize: str | None = None,
+    split: str = "train",
+    n: int | None = None,
+    seed: int = 0,
+    sets: int = 1,
+    intervals: int = 0,
+    truncation: float | None = None,
+    truncation_form: TruncationForm = "resample",
+    standing: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[str, list[Score]]:
+    """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
 
-    n = min(1000, len(images))
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:n].numpy()
-    real = torch.from_numpy(images.x[index])
-    real = (real if images.is_toy else to_float(real)).flatten(1)
-
-    def score(gan: GAN) -> dict[str, float]:
-        fake = gan.sample(n, seed=1_000_000).cpu().flatten(1)
-        return {"sliced_wasserstein": float(sliced_wasserstein(fake, real))}
-
-    return score
+    The reference is decoded as the model's training images were (a folder's as large as its images).  n: samples, as
+    many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean and spread are
+    given.  intervals: random halves for 95 % intervals; 0: none.  Every score carries its protocol.
+    """
+    path = Path(subject).expanduser()
+    settings = MetricSettings(intervals=intervals)
+    if not (path / model_folder.CONFIG).is_file():
+        images = datasets.load(path)
+        resolution, channels = images.x.shape[2], images.x.shape[1]
+        reference = datasets.load(data, resolution=resolution, channels=channels, split=split)
+        network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
+        names = scoring.names_of(metrics, reference)
+        found = scoring.score_batches(
+            scoring.real_batches(images), reference, names, network, Protocol(), settings, progress
+        )
+        return path.name, found
+    gan = load(path, device)
+    description, c = model_folder.read(path), gan.config
+    is_toy = c.resolution == 0
+    reference = datasets.load(
+        data,
+        resolution=c.resolution or None,
+        channels=None if is_toy else c.channels,
+        fit=description.training.get("fit", "crop"),
+        split=split,
+    )
+    if reference.is_toy != is_toy:
+        raise InputError(
+            f"{path} makes {'points' if is_toy else 'images'}, {data} holds the other kind; give it alike data"
+        )
+    network = None
+    if not is_toy:
+        network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
+    ema = model_folder.read_facts(path).get("ema")
+    samples = scoring.Samples(
+        n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
+    )
+    names = scoring.names_of(metrics, reference)
+    name = path.resolve().name
+    return name, scoring.score_gan(gan, reference, names, network, samples, sets, settings, progress)
 
 
 def decoding(screen: Screen) -> Any:

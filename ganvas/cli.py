@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,28 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; see {self.prog} --help")
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: cleans up on its way out as Ctrl-C does."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises, for as long as the block runs (the training loop, once it is reached, has its own way)."""
+
+    def stop(number: int, _: object) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there handles signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.  -> exit status: 0 done, 2 wrong input, 130 or 143 stopped by a signal with the state saved"""
     try:
@@ -27,13 +51,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not hasattr(args, "run"):
             parser().print_help()
             return 2
-        return args.run(args) or 0
+        with terminable():
+            return args.run(args) or 0
     except InputError as error:
         say("ganvas: " + " ".join(str(error).splitlines()))
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say("ganvas: interrupted")
-        return 130
+        return 143 if isinstance(error, Terminated) else 130
     except BrokenPipeError:
         return 141
 
@@ -113,6 +138,29 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--preset", metavar="NAME", help="where training values come from (default: by resolution)")
     p.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="what no file holds, as sn_eps=1e-8")
     p.add_argument("--class-names", type=Path, metavar="FILE", help="one name a line")
+
+    p = command("evaluate", evaluate, "scores of a model or a folder of images, each with its protocol")
+    p.add_argument("subject", type=Path, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
+    p.add_argument("--data", required=True, help="the reference: digits, ring8, ..., or a path")
+    p.add_argument("--split", default="train", metavar="NAME", help="of the reference (default: train)")
+    p.add_argument("--metrics", default="fid,kid,is,prdc", help="fid,kid,is,prdc,intra_fid,cas,memorisation")
+    p.add_argument("--features", default="own", metavar="NAME", help="inception, own, timm:MODEL (default: own)")
+    p.add_argument("--weights", type=Path, metavar="FILE", help="of the feature network, instead of a download")
+    p.add_argument("--resize", metavar="FILTER", help="tf1_bilinear (the original FID), clean_bicubic, ...")
+    p.add_argument("-n", type=positive, metavar="N", help="samples (default: as many as the reference, at most 50000)")
+    p.add_argument("--seed", type=int, default=0, help="of the first sample (default: 0)")
+    p.add_argument("--seeds", type=positive, default=1, metavar="K", help="sample sets: prints mean and spread")
+    p.add_argument("--intervals", type=positive, default=None, metavar="K", help="95 %% intervals from K half samples")
+    p.add_argument("--truncation", type=float, metavar="T")
+    p.add_argument("--truncation-form", choices=["resample", "scale", "clamp"], default="resample")
+    p.add_argument("--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first")
+    p.add_argument("--device", default="auto", metavar="D")
+    p.add_argument("--json", type=Path, metavar="FILE", help="scores with their protocols, for ganvas compare")
+
+    p = command("compare", compare, "a table of scores; unlike protocols never share a column")
+    p.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="written by ganvas evaluate --json")
+    p.add_argument("--ignore", nargs="+", default=[], metavar="FIELD", help="protocol fields that may differ")
+    p.add_argument("--mean", action="store_true", help="one row: mean and spread over the files (training seeds)")
 
     p = command("check", check, "what a data set holds, before a week is lost on it")
     p.add_argument("data", metavar="DATA")
@@ -368,6 +416,70 @@ def write_npz(path: Path, x: Any) -> None:
     from ganvas.files import write_atomic
 
     write_atomic(path, lambda temporary: np.savez_compressed(temporary, x=x))
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """ganvas evaluate"""
+    from ganvas import api, scoring
+    from ganvas.metrics.protocol import write_scores
+
+    subject, scores = api.evaluate(
+        args.subject,
+        args.data,
+        metrics=args.metrics,
+        features=args.features,
+        weights=args.weights,
+        resize=args.resize,
+        split=args.split,
+        n=args.n,
+        seed=args.seed,
+        sets=args.seeds,
+        intervals=args.intervals or 0,
+        truncation=args.truncation,
+        truncation_form=args.truncation_form,
+        standing=args.standing or 0,
+        device=args.device,
+        progress=seen(),
+    )
+    for score in scores:
+        print(scoring.describe(score))
+    if args.json is not None:
+        write_scores(args.json, subject, scores)
+        say(f"scores with their protocols: {args.json}")
+
+
+def compare(args: argparse.Namespace) -> None:
+    """ganvas compare"""
+    from ganvas import scoring
+    from ganvas.metrics.compare import compare as tabulate
+
+    if args.mean:
+        for line in scoring.mean_over_files(args.files):
+            print(line)
+        return
+    table = tabulate(args.files, args.ignore)
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=SIMPLE)
+    for title in ("", *(column.title for column in table.columns)):
+        shown.add_column(title, justify="right" if title else "left", overflow="fold")
+    for i, row in enumerate(table.rows):
+        shown.add_row(row, *(scoring.cell(column.cells[i]) for column in table.columns))
+    console = Console()
+    console.width = max(console.width, 120)
+    console.print(shown)
+    for note in (*table.notes, *(f"note: {warning}" for warning in table.warnings)):
+        print(note)
+
+
+def seen() -> Any:
+    """A progress callback for images looked at."""
+    from ganvas.engine.log import Screen
+
+    screen = Screen()
+    return lambda what, done: screen.show(f"{what}: {done:,} images")
 
 
 def check(args: argparse.Namespace) -> None:

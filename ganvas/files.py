@@ -69,6 +69,13 @@ def must_be_writable(path: Path) -> None:
         raise InputError(f"cannot write {path}: permission denied in {parent}")
 
 
+def drop_strays(folder: Path) -> None:
+    """Removes the temporary files that a killed `write_atomic` left anywhere below the folder."""
+    for stray in folder.rglob(".*.tmp*"):
+        if stray.is_file():
+            stray.unlink(missing_ok=True)
+
+
 def write_json(path: Path, value: Any) -> None:
     """`value` as indented JSON, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
