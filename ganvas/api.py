@@ -14,8 +14,7 @@ from pydantic import ValidationError
 
 from ganvas import data as datasets
 from ganvas import folder as model_folder
-from ganvas import scoring
-from ganvas import latents
+from ganvas import latents, scoring
 from ganvas.data import Images, Kind
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
@@ -23,6 +22,7 @@ from ganvas.engine.log import Screen
 from ganvas.engine.train import NonFinite, Outcome, Run, Settings, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
+from ganvas.features import Extractor
 from ganvas.files import drop_strays, one_line
 from ganvas.folder import Description
 from ganvas.gan import GAN, Batch, Config, Preset, configure
@@ -382,7 +382,7 @@ def evaluate(
         resolution, channels = images.x.shape[2], images.x.shape[1]
         reference = datasets.load(data, resolution=resolution, channels=channels, split=split)
         network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
-        names = scoring.names_of(metrics, reference)
+        names = scoring.names_of(metrics)
         found = scoring.score_batches(
             scoring.real_batches(images), reference, names, network, Protocol(), settings, progress
         )
@@ -401,14 +401,14 @@ def evaluate(
         raise InputError(
             f"{path} makes {'points' if is_toy else 'images'}, {data} holds the other kind; give it alike data"
         )
-    network = None
+    network: Extractor | None = None
     if not is_toy:
         network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
     ema = model_folder.read_facts(path).get("ema")
     samples = scoring.Samples(
         n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
     )
-    names = scoring.names_of(metrics, reference)
+    names = scoring.names_of(metrics)
     name = path.resolve().name
     return name, scoring.score_gan(gan, reference, names, network, samples, sets, settings, progress)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -73,6 +73,12 @@ def read_weights(folder: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} is damaged ({error}); copy the folder again, or use its best/ folder") from None
+
+
+def read_facts(folder: Path) -> dict[str, str]:
+    """The facts that stand in the header of model.safetensors."""
+    with safe_open(folder / WEIGHTS, "pt") as file:
+        return dict(file.metadata() or {})
 
 
 def write_card(folder: Path, description: Description, title: str, counts: dict[str, int], score: str) -> None:

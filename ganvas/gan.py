@@ -212,7 +212,7 @@ class GAN(nn.Module):
         with evaluating(self):
             for start in range(0, n, batch):
                 seeds = list(range(seed + start, seed + min(start + batch, n)))
-                part = y[start : start + batch] if y is not None else self._drawn_classes(seeds)
+                part = y[start : start + batch] if y is not None else self.drawn_classes(seeds)
                 parts.append(self._images(*self.code(Request(seeds, part, truncation, truncation_form))))
         return torch.cat(parts)
 
@@ -236,7 +236,7 @@ class GAN(nn.Module):
             )
         y = self._classes(classes, len(seeds))
         if y is None:
-            y = self._drawn_classes(list(seeds))
+            y = self.drawn_classes(list(seeds))
         z, c = self.code(Request(list(seeds), y, truncation, truncation_form))
         legs = []
         self.at_truncation(truncation)
@@ -264,14 +264,15 @@ class GAN(nn.Module):
         codes = []
         for k in range(batches):
             seeds = list(range(2**40 + seed + k * batch, 2**40 + seed + (k + 1) * batch))  # away from people's seeds
-            z, c = self.code(Request(seeds, self._drawn_classes(seeds), truncation, truncation_form))
+            z, c = self.code(Request(seeds, self.drawn_classes(seeds), truncation, truncation_form))
             codes.append((z.to(self._device()), c))
         self.settle(codes)
 
     def _images(self, z: Tensor, c: Tensor | None) -> Tensor:
         return self.decode(z.to(self._device()), c).float()
 
-    def _drawn_classes(self, seeds: list[int]) -> Tensor | None:
+    def drawn_classes(self, seeds: Sequence[int]) -> Tensor | None:
+        """The classes that these seeds draw where none are asked for.  -> [N] int64, or None if unconditional"""
         k = self.config.num_classes
         return latents.labels(seeds, k).to(self._device()) if k else None
 

@@ -88,6 +88,7 @@ class BigGAN(GAN):
         super().__init__(config)
         self.G = build_G(config)
         self.D: Any = None if config.G_only else build_D(config)
+        self.settled = False  # standing statistics took the place of those that an imported generator brought
         if config.statistics:
             self.hub = nn.Module()
             for name, buffer in batch_norm_buffers(self.G).items():
@@ -145,10 +146,11 @@ class BigGAN(GAN):
     def settle(self, codes: list[tuple[Tensor, Tensor | None]]) -> None:
         """Standing statistics: batch norm's stored statistics from these codes."""
         standing_statistics(self.G, codes)
+        self.settled = True
 
     def at_truncation(self, truncation: float | None) -> None:
         """Puts the imported statistics of this truncation in (0, 1] in place, if the model brought any."""
-        if not self.config.statistics:
+        if not self.config.statistics or self.settled:
             return
         share = 1.0 if truncation is None else truncation
         if not 0 < share <= 1:
@@ -211,7 +213,7 @@ _DEEP_LARGE = _DEEP | {"G_lr": 2.5e-5, "D_lr": 2.5e-5}
 _DIGITS = {
     "resolution": 8, "channels": 1, "G_ch": 16, "D_ch": 16, "dim_z": 32, "shared_dim": 16, "G_attention": (),
     "D_attention": (), "G_lr": 5e-4, "D_lr": 2e-3, "beta2": 0.9, "D_steps": 1, "batch": 64, "ema": 0.995,
-    "ema_start": 100, "images": 200_000,
+    "ema_start": 100, "images": 100_000,
 }  # fmt: skip
 _IMAGENET: dict[str, Any] = {"data": "ImageNet", "num_classes": 1000}
 
@@ -237,7 +239,7 @@ BigGAN.PRESETS = {
         **_IMAGENET,
     ),
     "biggan-128-bigganpt": Preset(
-        _BGPT | {"accumulate": 8},
+        _BGPT | {"accumulate": 8, "images": 150_000 * 2048},
         "BigGAN-PyTorch's main script: batch 256 x 8",
         published="FID 9.77 to 9.91, IS 93.1, torch Inception (its log)",
         **_IMAGENET,
@@ -249,9 +251,10 @@ BigGAN.PRESETS = {
     "sngan-128": Preset(
         _BGPT | {
             "G_ch": 64, "D_ch": 64, "dim_z": 128, "shared_dim": 0, "hier": False, "G_attention": (), "D_attention": (),
-            "D_wide": False, "batch": 256,
+            "D_wide": False, "G_lr": 2e-4, "D_lr": 2e-4, "beta2": 0.9, "eps": 1e-8, "sn_eps": 1e-8, "D_steps": 5,
+            "batch": 64, "init": "xavier", "ema": 0.0, "images": 100 * 1_281_167,
         },
-        "BigGAN-PyTorch's SN-GAN network: thin D, no attention",
+        "BigGAN-PyTorch's SN-GAN script: thin D, no attention",
         **_IMAGENET,
     ),
     "biggan-deep-64": Preset(

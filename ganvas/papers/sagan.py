@@ -145,7 +145,7 @@ SAGAN.PRESETS = {
     "sagan-128-bigganpt": Preset(
         {
             "G_attention": (64,), "D_attention": (64,), "accumulate": 2, "ema": 0.9999, "ema_start": 2000,
-            "sn_eps": 1e-8, "init": "xavier", "bias_init": "torch",
+            "sn_eps": 1e-8, "init": "xavier", "bias_init": "torch", "images": 100 * 1_281_167,
         },
         "BigGAN-PyTorch's SAGAN script: feat64, batch 128 x 2, EMA",
         "ImageNet",
@@ -171,7 +171,7 @@ SAGAN.PRESETS = {
         {
             "resolution": 8, "channels": 1, "G_ch": 16, "D_ch": 16, "dim_z": 32, "G_attention": (8,),
             "D_attention": (4,), "batch": 64, "G_lr": 5e-4, "D_lr": 2e-3, "beta2": 0.9, "ema": 0.995,
-            "images": 200_000, "sn_eps": 1e-8,
+            "images": 100_000, "sn_eps": 1e-8,
         },
         "8 pixels, ours: minutes on two cores",
         "digits",
