@@ -381,10 +381,10 @@ def evaluate(
         images = datasets.load(path)
         resolution, channels = images.x.shape[2], images.x.shape[1]
         reference = datasets.load(data, resolution=resolution, channels=channels, split=split)
-        network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
+        eyes = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
         names = scoring.names_of(metrics)
         found = scoring.score_batches(
-            scoring.real_batches(images), reference, names, network, Protocol(), settings, progress
+            scoring.real_batches(images), reference, names, eyes, Protocol(), settings, progress
         )
         return path.name, found
     gan = load(path, device)

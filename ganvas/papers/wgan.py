@@ -322,6 +322,14 @@ WGAN.PRESETS = {
         "MLPs of width 128, ours: a minute on a laptop",
         "ring8, grid25, swissroll",
     ),
+    "wgan-gp-32-small": Preset(
+        _GP | {
+            "resolution": 32, "G_width": 32, "D_width": 32, "dim_z": 64, "n_critic": 2, "G_lr": 5e-4, "D_lr": 5e-4,
+            "lr_schedule": "linear", "ema": 0.999, "images": 600_000,
+        },
+        "DCGAN of width 32 at 32 pixels, ours: half an hour on two cores",
+        "MNIST, Fashion-MNIST",
+    ),
     "wgan-gp-digits": Preset(
         _DIGITS | {
             "lipschitz": "penalise", "optimizer": "adam", "D_norm": "none", "G_lr": 5e-4, "D_lr": 5e-4,
