@@ -6,7 +6,9 @@ Here: which files are what, which preset and Config they become.  Not here: how 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from ganvas import folder as model_folder
 from ganvas.api import Recipe
 from ganvas.data import grid
 from ganvas.errors import InputError
+from ganvas.files import must_be_writable
 from ganvas.folder import Description
 from ganvas.gan import GAN, configure
 from ganvas.ops.pixels import to_uint8
@@ -35,23 +38,25 @@ def import_model(
     overrides: dict[str, Any] | None = None,
     class_names: list[str] | None = None,
 ) -> GAN:
-    """Reads the files of a foreign format and writes a model folder.  -> the GAN
+    """Reads the files of a foreign format and writes a model folder.  -> the GAN, in evaluation mode
 
     The Config is the preset's (its training fields), then what the files show, then overrides (epsilons, which no
-    file holds).  Raises InputError if a file cannot be read safely, is not of the format, or does not fit.
+    file holds).  Raises InputError if a file cannot be read safely, is not of the format, or does not fit; then
+    nothing is left behind.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}, expected one of {', '.join(FORMATS)}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} already exists and is not empty; pass another --out")
+    must_be_writable(out / model_folder.CONFIG)
     overrides = dict(overrides or {})
     foreign = FORMATS[format](list(files), overrides)
     recipe = recipe_of(foreign, preset, overrides)
-    gan = recipe.build(0)
-    fill(gan, foreign)
-    k = gan.config.num_classes
-    if class_names and len(class_names) != k:
+    k = recipe.config.num_classes
+    if class_names is not None and len(class_names) != k:
         raise InputError(f"{len(class_names)} class names for {k} classes; give one line for each class")
+    gan = recipe.on_meta().to_empty(device="cpu")  # every number comes from the files: initialising would be wasted
+    fill(gan, foreign)
     gan.class_names = class_names or []
     description = Description(
         paper=recipe.paper,
@@ -62,35 +67,49 @@ def import_model(
         data={"name": "as published", "count": "?", "fingerprint": "unknown"},
         notes=[f"imported from {format}: {', '.join(p.name for p in files)}", *foreign.notes],
     )
-    write(gan, description, out)
-    return gan
+    with whole_or_absent(out):
+        write(gan, description, out)
+    return gan.eval()
 
 
 def recipe_of(foreign: Imported, preset: str | None, overrides: dict[str, Any]) -> Recipe:
     """The recipe that imported weights are instances of."""
+    found = dict(foreign.values) | {"G_only": foreign.D is None}
+    found["statistics"] = len(next(iter(foreign.statistics.values()))) if foreign.statistics else 0
+    told = ("sn_eps", "bn_eps", "final_bn_eps", "bias_init")  # what no file holds
+    for key, value in overrides.items():
+        if key in found and key not in told and found[key] != value:
+            raise InputError(f"--set {key}={value} given, but the weights show {key}={found[key]}; leave it out")
     name = preset or default_preset(foreign)
     if name not in api.presets():
         raise InputError(f"unknown preset {name!r}; `ganvas papers` lists them")
     paper, row = api.presets()[name]
     known = PAPERS[paper].config_type.model_fields
-    found = dict(foreign.values)
-    if foreign.D is None:
-        found["G_only"] = True
-    if foreign.statistics:
-        found["statistics"] = len(next(iter(foreign.statistics.values())))
-    needed = {k: v for k, v in found.items() if k not in known and v not in (0, False, "size")}
-    needed = {k: v for k, v in needed.items() if (k, v) not in (("D_wide", True), ("G_sn", True), ("rgb", "paper"))}
-    needed.pop("final_bn_eps", None)
-    if needed:
+    if needed := lacking(found, set(known)):
         raise InputError(f"{name} has no {', '.join(needed)}, which these weights need; leave --preset out")
+    if bool(row.values.get("deep")) != bool(found["deep"]):
+        kinds = ("BigGAN", "BigGAN-deep") if found["deep"] else ("BigGAN-deep", "BigGAN")
+        raise InputError(f"{name} is a {kinds[0]}, these weights are a {kinds[1]}; leave --preset out")
     values = {**row.values, **{k: v for k, v in found.items() if k in known}, **overrides}
     return Recipe(paper, name, configure(PAPERS[paper].config_type, values))
 
 
+def lacking(found: dict[str, Any], known: set[str]) -> list[str]:
+    """What the weights have and a paper's Config cannot say, in order; what such a Config takes for granted is fine."""
+    granted = {"D_wide": True, "G_sn": True, "D_placement": "size", "final_bn_eps": found["bn_eps"], "rgb": "paper"}
+    return [k for k, v in found.items() if k not in known and v != granted.get(k, 0)]
+
+
 def default_preset(foreign: Imported) -> str:
-    """The preset of BigGAN or BigGAN-deep at the weights' resolution."""
-    family = "biggan-deep" if foreign.values.get("deep") else "biggan"
-    return PAPERS["biggan"].FAMILIES[family](foreign.values["resolution"], False)
+    """Whose training values are the likeliest: with a D, a script of BigGAN-PyTorch; else the paper's at that size."""
+    values, pair = foreign.values, foreign.D is not None
+    if pair and not values["D_wide"]:
+        return "sngan-128"
+    known = set(PAPERS["sagan"].config_type.model_fields)
+    if pair and foreign.paper == "sagan" and values["G_attention"] and not lacking(values, known):
+        return "sagan-128-bigganpt"
+    fitting = PAPERS["biggan"].FAMILIES["biggan-deep" if values["deep"] else "biggan"](values["resolution"], False)
+    return "biggan-128-bigganpt" if pair and fitting == "biggan-128" else fitting
 
 
 def fill(gan: GAN, foreign: Imported) -> None:
@@ -101,6 +120,9 @@ def fill(gan: GAN, foreign: Imported) -> None:
     if foreign.statistics:
         parts["hub"] = {name.replace(".", "/"): rows for name, rows in foreign.statistics.items()}
     for name, state in parts.items():
+        broken = next((key for key, value in state.items() if not value.isfinite().all()), None)
+        if broken is not None:
+            raise InputError(f"{broken} of {name} is not finite: such weights make no images; take another checkpoint")
         try:
             getattr(gan, name).load_state_dict(state)
         except RuntimeError as error:
@@ -108,6 +130,21 @@ def fill(gan: GAN, foreign: Imported) -> None:
             raise InputError(
                 f"the weights of {name} do not fit {gan.config.resolution} pixels as read ({reason})"
             ) from None
+
+
+@contextmanager
+def whole_or_absent(out: Path) -> Iterator[None]:
+    """If the block fails, the folder and the parents that it made are gone again; an empty one is empty again."""
+    made = [p for p in (out, *out.parents) if not p.exists()]
+    try:
+        yield
+    except BaseException:
+        for entry in out.iterdir() if out.is_dir() else ():
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        for p in made:
+            if p.is_dir() and not any(p.iterdir()):
+                p.rmdir()
+        raise
 
 
 def write(gan: GAN, description: Description, out: Path) -> None:
@@ -138,6 +175,9 @@ def read_biggan_pytorch(files: list[Path], overrides: dict[str, Any]) -> Importe
     if G is None:
         raise InputError(f"no generator among {', '.join(str(f) for f in files)}; give G_ema.pth or G.pth")
     eps = {k: overrides[k] for k in ("sn_eps", "bn_eps") if k in overrides}
+    for key, value in eps.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"--set {key}={value} given, expected a number as 1e-6")
     foreign = biggan_pytorch.convert(G[1], found["D"][1] if "D" in found else None, **eps)
     if "G_ema" in found and "G" in found:
         foreign.notes.append(f"G is the average ({G[0].name}); the live {found['G'][0].name} was left out")
@@ -180,6 +220,6 @@ FORMATS: dict[str, Callable[[list[Path], dict[str, Any]], Imported]] = {
 def read_class_names(path: Path) -> list[str]:
     """One name a line."""
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error})") from None

@@ -52,7 +52,8 @@ def convert(
     has converged. `bake` divides every weight by their sigma instead and returns plain layers (`G_sn` False): exact,
     but not for further training.
     """
-    z_dim, attention = int(config["z_dim"]), int(config["attention_layer_position"])
+    shape = shape_of(config)
+    z_dim, attention = shape["z_dim"], shape["attention"]
     renamed: dict[str, Tensor] = {"shared.weight": need(state, "embeddings.weight", FORMAT).t().contiguous()}
     statistics: dict[str, Tensor] = {}
     worst = 0.0
@@ -72,7 +73,21 @@ def convert(
             name = "gain" if last == "weight" else "bias"
             renamed[f"{ours}.{name}"] = reordered(ours, value, z_dim)
     renamed |= at_truncation(statistics, truncation)
-    return Imported("biggan", _values(renamed, config, attention, bake), renamed, None, _notes(bake, worst), statistics)
+    return Imported("biggan", _values(renamed, shape, bake), renamed, None, _notes(bake, worst), statistics)
+
+
+def shape_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What their config.json says about the network; raises InputError if it is another file."""
+    try:
+        return {
+            "z_dim": int(config["z_dim"]),
+            "attention": int(config["attention_layer_position"]),
+            "ch": int(config["channel_width"]),
+            "eps": float(config["eps"]),
+            "resolution": 4 << sum(bool(layer[0]) for layer in config["layers"]),
+        }
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"this config.json is not that of {FORMAT} ({error!r}); take the one of the weights") from None
 
 
 def our_name(owner: str, attention: int) -> str:
@@ -83,14 +98,18 @@ def our_name(owner: str, attention: int) -> str:
     parts = owner.split(".")
     if parts[:2] != ["generator", "layers"]:
         return owner
-    index, inner = int(parts[2]), parts[3:]
-    if index == attention:
-        return ".".join([f"blocks.{index - 1}.1", *(ATTENTION[name] for name in inner)])
-    block = f"blocks.{index - (index > attention)}.0"
-    kind, number = inner[0].split("_")
-    return ".".join(
-        [block, f"{kind}{int(number) + 1}", *({"scale": "gain", "offset": "bias"}[name] for name in inner[1:])]
-    )
+    try:
+        index, inner = int(parts[2]), parts[3:]
+        if index == attention:
+            return ".".join([f"blocks.{index - 1}.1", *(ATTENTION[name] for name in inner)])
+        block = f"blocks.{index - (index > attention)}.0"
+        kind, number = inner[0].split("_")
+        rest = [{"scale": "gain", "offset": "bias"}[name] for name in inner[1:]]
+        return ".".join([block, f"{kind}{int(number) + 1}", *rest])
+    except (ValueError, KeyError, IndexError):
+        raise InputError(
+            f"{owner!r} is no layer of {FORMAT} with attention at {attention}; give the config.json of these weights"
+        ) from None
 
 
 def reordered(ours: str, tensor: Tensor, z_dim: int) -> Tensor:
@@ -142,22 +161,21 @@ def _layer(name: str, weight: Tensor, u: Tensor, sigma: Tensor, bake: bool) -> d
     return {f"{name}.weight": weight, f"{name}.u0": u[None], f"{name}.sv0": sigma.reshape(1)}
 
 
-def _values(G: Mapping[str, Tensor], config: Mapping[str, Any], attention: int, bake: bool) -> dict[str, Any]:
-    resolution = 4 << sum(bool(layer[0]) for layer in config["layers"])
+def _values(G: Mapping[str, Tensor], shape: Mapping[str, Any], bake: bool) -> dict[str, Any]:
     return {
-        "resolution": resolution,
+        "resolution": shape["resolution"],
         "channels": 3,
         "num_classes": G["shared.weight"].shape[0],
-        "dim_z": int(config["z_dim"]),
+        "dim_z": shape["z_dim"],
         "shared_dim": G["shared.weight"].shape[1],
         "deep": True,
         "rgb": "paper",
-        "G_ch": int(config["channel_width"]),
-        "G_attention": [4 << (attention // 2)],
+        "G_ch": shape["ch"],
+        "G_attention": [4 << (shape["attention"] // 2)],
         "G_sn": not bake,
-        "sn_eps": float(config["eps"]),
-        "bn_eps": float(config["eps"]),
-        "final_bn_eps": float(config["eps"]),
+        "sn_eps": shape["eps"],
+        "bn_eps": shape["eps"],
+        "final_bn_eps": shape["eps"],
     }
 
 

@@ -97,9 +97,9 @@ def discriminator_values(D: Mapping[str, Tensor]) -> dict[str, Any]:
     """The arguments of the discriminator that these weights fit."""
     embed = need(D, "embed.weight", f"a projection D of {FORMAT}")
     deep = "input_conv.weight" in D
+    first = D["input_conv.weight"] if deep else need(D, "blocks.0.0.conv1.weight", f"{FORMAT}'s D")
     blocks = 1 + max(int(key.split(".")[1]) for key in D if key.startswith("blocks."))
     sizes = _sizes(blocks, deep)
-    first = D["input_conv.weight"] if deep else need(D, "blocks.0.0.conv1.weight", f"{FORMAT}'s D")
     width = first if deep else D["blocks.0.0.conv2.weight"]
     layer = 2 if deep else 1
     attended = [i for i in range(blocks) if f"blocks.{i}.{layer}.theta.weight" in D]

@@ -7,6 +7,7 @@ model folder of the result is not done here.
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,7 +69,9 @@ def _read(path: Path) -> Any:
     if path.suffix == ".npz":
         with path.open("rb") as handle:
             return _npz(handle)
-    return torch.load(path, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch remarks on pickles older or newer than its own; reading says the rest
+        return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _npz(handle: BinaryIO) -> dict[str, Tensor]:

@@ -1,0 +1,367 @@
+"""`ganvas import`: the authors' checkpoints become model folders that give the authors' images; the rest is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import ganvas
+from ganvas import importing
+from ganvas.cli import main
+from ganvas.errors import InputError
+from ganvas.nets import biggan, biggan_deep
+from ganvas.pretrained import biggan_deep_hub
+from tests.pretrained import hub_recipe
+
+EPS = {"sn_eps": 1e-6, "bn_eps": 1e-5, "final_bn_eps": 1e-5}
+# arguments of G and D as scripts of BigGAN-PyTorch have them, small; the preset that is expected
+PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "biggan": (
+        {"resolution": 32, "ch": 4, "dim_z": 16, "shared_dim": 6, "attention": (16,)},
+        {"resolution": 32, "ch": 4, "attention": (16,), "placement": "nominal"},
+        "biggan-cifar10",
+    ),
+    "sagan": (
+        {"resolution": 64, "ch": 2, "dim_z": 8, "shared_dim": 0, "hier": False, "attention": (32,)},
+        {"resolution": 64, "ch": 2, "attention": (8,)},
+        "sagan-128-bigganpt",
+    ),
+    "sngan": (
+        {"resolution": 32, "ch": 2, "dim_z": 8, "shared_dim": 0, "hier": False, "attention": ()},
+        {"resolution": 32, "ch": 2, "attention": (), "wide": False},
+        "sngan-128",
+    ),
+    "deep": (
+        {"resolution": 32, "ch": 4, "dim_z": 7, "shared_dim": 5, "attention": (), "rgb": "bgpt"},
+        {"resolution": 32, "ch": 4, "attention": ()},
+        "biggan-deep-cifar10",
+    ),
+}
+
+
+def pair(name: str, seed: int = 0) -> tuple[nn.Module, nn.Module]:
+    """G and D of 3 classes as they might be after training: nothing of theirs is where an initialisation puts it."""
+    G_values, D_values, _ = PAIRS[name]
+    module = biggan_deep if name == "deep" else biggan
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        G = module.Generator(num_classes=3, init="none", bias_init="torch", **EPS, **G_values)
+        D = module.Discriminator(num_classes=3, init="none", bias_init="torch", sn_eps=EPS["sn_eps"], **D_values)
+        for key, value in (*G.state_dict().items(), *D.state_dict().items()):
+            if key.endswith(("stored_var", "stored_mean", "gamma")):
+                value += torch.rand(value.shape)
+    return G.eval(), D.eval()
+
+
+def save(folder: Path, name: str = "biggan", suffix: str = "") -> tuple[nn.Module, nn.Module]:
+    """An experiment's folder as BigGAN-PyTorch leaves it.  -> its average and its D"""
+    folder.mkdir(parents=True, exist_ok=True)
+    (live, _), (G, D) = pair(name, 1), pair(name, 0)
+    torch.save(live.state_dict(), folder / f"G{suffix}.pth")
+    torch.save(G.state_dict(), folder / f"G_ema{suffix}.pth")
+    torch.save(D.state_dict(), folder / f"D{suffix}.pth")
+    for player in ("G", "D"):
+        adam = torch.optim.Adam(G.parameters())
+        torch.save(adam.state_dict(), folder / f"{player}_optim{suffix}.pth")
+    # what holds modules cannot be read safely, and need not be
+    torch.save({"itr": 5, "config": {"G_activation": nn.ReLU(inplace=True)}}, folder / f"state_dict{suffix}.pth")
+    return G, D
+
+
+def run(*args: object) -> int:
+    return main([str(a) for a in args])
+
+
+def images(G: nn.Module, n: int = 2) -> Tensor:
+    z = torch.randn(n, G.dim_z, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    weight = next(G.parameters())
+    with torch.no_grad():
+        return G(z.to(weight.dtype), G.shared(torch.arange(n) % G.num_classes))
+
+
+def refused(capsys: pytest.CaptureFixture[str], out: Path, *args: object) -> str:
+    """Runs a command that must end in one line, with nothing at `out`.  -> the line"""
+    capsys.readouterr()
+    assert run(*args, "--out", out) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert not out.exists()
+    assert not list(out.parent.glob(".*tmp*"))
+    return lines[0]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_folder_of_bigganpytorch(name: str, tmp_path: Path) -> None:
+    G, D = save(tmp_path / "weights", name)
+    assert run("import", "biggan-pytorch", tmp_path / "weights", "--out", tmp_path / "model") == 0
+    gan = ganvas.load(tmp_path / "model", device="cpu")
+    torch.testing.assert_close(images(gan.G), images(G), rtol=0, atol=1e-5)
+    x, y = torch.rand(2, 3, G.resolution, G.resolution) * 2 - 1, torch.tensor([0, 2])
+    torch.testing.assert_close(gan.D(x, y), D(x, y).detach(), rtol=1e-5, atol=1e-5)
+    assert gan.sample(3, seed=1, classes=[2, 0, 1]).shape == (3, 3, G.resolution, G.resolution)
+    description = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert description["preset"] == PAIRS[name][2]
+    assert any("G_ema.pth" in note for note in description["notes"])
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == [
+        "README.md", "config.json", "model.safetensors", "samples.png",
+    ]  # fmt: skip
+
+
+def test_single_files_in_any_order_and_told_epsilons(tmp_path: Path) -> None:
+    G, _ = save(tmp_path / "w", suffix="_best1")
+    files = [tmp_path / "w" / f"{name}_best1.pth" for name in ("D", "G_ema")]
+    told = ["--set", "sn_eps=1e-2", "bn_eps=0.1"]
+    assert run("import", "biggan-pytorch", *files, "--out", tmp_path / "m", *told, "--preset", "biggan-64") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert (gan.config.sn_eps, gan.config.bn_eps, gan.config.resolution) == (0.01, 0.1, 32)
+    assert gan.config.batch == 256  # the preset's
+    assert (images(gan.G) - images(G)).abs().max() > 1e-4  # the epsilons are used
+
+
+def test_the_result_is_ready_to_sample(tmp_path: Path) -> None:
+    save(tmp_path / "w", "sngan")
+    gan = importing.import_model("biggan-pytorch", [tmp_path / "w"], tmp_path / "m")
+    assert not any(module.training for module in gan.modules())
+    torch.testing.assert_close(gan.sample(1), ganvas.load(tmp_path / "m", device="cpu").sample(1))
+
+
+def test_the_live_generator_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "w")
+    assert run("import", "biggan-pytorch", tmp_path / "w" / "G.pth", "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    torch.testing.assert_close(images(gan.G), images(pair("biggan", 1)[0]), rtol=0, atol=1e-5)
+    assert gan.D is None
+    with pytest.raises(InputError, match="cannot be trained"):
+        gan.phases()
+    capsys.readouterr()
+    assert run("train", "--resume", tmp_path / "m") == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_folder_copied_elsewhere_still_samples(tmp_path: Path) -> None:
+    save(tmp_path / "w")
+    assert run("import", "biggan-pytorch", tmp_path / "w", "--out", tmp_path / "m") == 0
+    before = ganvas.load(tmp_path / "m", device="cpu").sample(2)
+    shutil.move(tmp_path / "m", tmp_path / "else where")
+    shutil.rmtree(tmp_path / "w")
+    assert run("sample", tmp_path / "else where", "-n", 2, "--device", "cpu", "--out", tmp_path / "x.npz") == 0
+    with np.load(tmp_path / "x.npz") as file:
+        torch.testing.assert_close(torch.from_numpy(file["x"]), before)
+
+
+def test_class_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "w")
+    names = tmp_path / "names.txt"
+    names.write_text("\ufefftench\ngoldfish\ngreat white shark\n", encoding="utf-8")
+    command = ["import", "biggan-pytorch", tmp_path / "w", "--class-names", names]
+    assert run(*command, "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert gan.class_names == ["tench", "goldfish", "great white shark"]
+    torch.testing.assert_close(gan.sample(1, classes="great white shark"), gan.sample(1, classes=[2]))
+    for text in ("one\ntwo\n", ""):
+        names.write_text(text)
+        assert "names for 3 classes" in refused(capsys, tmp_path / "m2", *command)
+
+
+@pytest.fixture(scope="module")
+def deep_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("deep")
+    torch.save(hub_recipe.deep_state(), folder / "pytorch_model.bin")
+    (folder / "config.json").write_text(json.dumps(hub_recipe.DEEP_CONFIG))
+    return folder
+
+
+def originals() -> dict[str, Tensor]:
+    """Every eighth pixel of the original's images, from the same weights (tests/pretrained)."""
+    with np.load(Path(__file__).parent / "pretrained" / "fixtures" / "hubs.npz") as file:
+        return {key: torch.from_numpy(file[key]) for key in file.files}
+
+
+def ours(G: nn.Module) -> Tensor:
+    """The images of the fixture, in float64: how far networks are apart, not how far float32 is."""
+    G = G.double()
+    with torch.no_grad():
+        z = hub_recipe.noise("z", (2, G.dim_z))
+        return G(z, G.shared(torch.tensor([1, 5])))[:, :, ::8, ::8].float()
+
+
+def test_biggan_deep_of_the_hub_and_its_statistics(deep_folder: Path, tmp_path: Path) -> None:
+    assert run("import", "biggan-deep-hub", deep_folder, "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert gan.D is None
+    assert gan.config.resolution == 128
+    stored = biggan_deep_hub.convert(hub_recipe.deep_state(), hub_recipe.DEEP_CONFIG, bake=True).statistics
+    for truncation in (0.02, 0.14, 0.28, 0.405, 0.56, 0.58, 0.94, 1.0, None):
+        gan.at_truncation(truncation)
+        for key, row in biggan_deep_hub.at_truncation(stored, truncation or 1.0).items():
+            torch.testing.assert_close(gan.G.get_buffer(key), row.float(), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(ours(gan.G), originals()["deep.whole"], rtol=0, atol=1e-5)
+    gan.at_truncation(0.4)
+    torch.testing.assert_close(ours(gan.G), originals()["deep.grid"], rtol=0, atol=1e-5)
+    for wrong in (0.0, 1.5, float("nan")):
+        with pytest.raises(InputError, match="statistics for 0 to 1"):
+            gan.at_truncation(wrong)
+
+    before = gan.sample(1, truncation=0.5, truncation_form="scale")
+    gan.standing_statistics(1, 4, truncation=0.5, truncation_form="scale")
+    after = gan.sample(1, truncation=0.5, truncation_form="scale")
+    assert not torch.allclose(before, after), "standing statistics must not be overwritten by the hub's"
+
+
+def test_biggan_deep_as_two_files_and_trainable(deep_folder: Path, tmp_path: Path) -> None:
+    files = [deep_folder / "config.json", deep_folder / "pytorch_model.bin"]
+    assert run("import", "biggan-deep-hub", *files, "--out", tmp_path / "m", "--set", "G_sn=true") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert gan.config.G_sn
+    torch.testing.assert_close(ours(gan.G), originals()["deep.whole"], rtol=0, atol=1e-5)
+
+
+def test_biggan_of_the_hub(tmp_path: Path) -> None:
+    np.savez(tmp_path / "hub.npz", **{key: value.numpy() for key, value in hub_recipe.hub_variables().items()})
+    assert run("import", "biggan-hub", tmp_path / "hub.npz", "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert (gan.config.dim_z, gan.config.num_classes, gan.D) == (120, hub_recipe.CLASSES, None)
+    torch.testing.assert_close(ours(gan.G), originals()["hub"], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--preset", "nonsense"], "unknown preset 'nonsense'"),
+        (["--preset", "wgan-64"], "wgan-64 has no"),
+        (["--preset", "sagan-128"], "sagan-128 has no shared_dim, hier"),
+        (["--preset", "biggan-deep-128"], "is a BigGAN-deep, these weights are a BigGAN"),
+        (["--set", "resolution=64"], "the weights show resolution=32"),
+        (["--set", "G_only=true"], "the weights show G_only=False"),
+        (["--set", "sn_eps=small"], "expected a number as 1e-6"),
+        (["--set", "sn_eps=-1"], "sn_eps=-1"),
+        (["--set", "nonsense=1"], "unknown key nonsense"),
+    ],
+)
+def test_what_contradicts_the_weights(
+    args: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "w")
+    assert message in refused(capsys, tmp_path / "m", "import", "biggan-pytorch", tmp_path / "w", *args)
+
+
+def test_wrong_files(tmp_path: Path, capsys: pytest.CaptureFixture[str], deep_folder: Path) -> None:
+    G, _ = save(tmp_path / "w")
+    out, w = tmp_path / "m", tmp_path / "w"
+    (tmp_path / "empty").mkdir()
+    shutil.copy(w / "G.pth", tmp_path / "G_copy0.pth")
+    shutil.copy(w / "D.pth", tmp_path / "other D.pth")
+    torch.save({"embed.weight": torch.zeros(3, 4)}, tmp_path / "other.pth")
+    torch.save(G.state_dict() | {"linear.bias": torch.full((256,), float("nan"))}, tmp_path / "nan.pth")
+    cases = [
+        ("expected one of biggan-pytorch", "nonsense", w),
+        ("are both a G;", "biggan-pytorch", w / "G.pth", tmp_path / "G_copy0.pth"),
+        ("are both a D;", "biggan-pytorch", w, tmp_path / "other D.pth"),
+        ("no generator among", "biggan-pytorch", tmp_path / "empty"),
+        ("no generator among", "biggan-pytorch", w / "D.pth"),
+        ("no generator among", "biggan-pytorch", w / "state_dict.pth"),
+        ("is not a file", "biggan-pytorch", tmp_path / "missing.pth"),
+        ("expected those of BigGAN-PyTorch's G", "biggan-pytorch", deep_folder / "pytorch_model.bin"),
+        ("expected those of BigGAN-PyTorch's D", "biggan-pytorch", w / "G.pth", tmp_path / "other.pth"),
+        ("is not finite", "biggan-pytorch", tmp_path / "nan.pth"),
+        ("no pytorch_model.bin", "biggan-deep-hub", w),
+        ("config.json is missing", "biggan-deep-hub", w / "G.pth"),
+        ("0 blocks under module/Generator", "biggan-hub", w / "G.pth"),
+        ("2 files given", "biggan-hub", w / "G.pth", w / "D.pth"),
+        ("is not a file", "biggan-hub", w),
+    ]
+    for message, *args in cases:
+        line = refused(capsys, out, "import", *args)
+        assert message in line, line
+
+
+def test_a_config_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str], deep_folder: Path) -> None:
+    weights, config = deep_folder / "pytorch_model.bin", tmp_path / "config.json"
+    for text, message in {
+        "{": "is not JSON",
+        "[]": "is not that of pytorch-pretrained-BigGAN",
+        '{"hidden_size": 768}': "is not that of pytorch-pretrained-BigGAN",
+        json.dumps({**hub_recipe.DEEP_CONFIG, "layers": 3}): "is not that of pytorch-pretrained-BigGAN",
+        json.dumps({**hub_recipe.DEEP_CONFIG, "attention_layer_position": 6}): "no layer of",
+        json.dumps({**hub_recipe.DEEP_CONFIG, "channel_width": 16}): "do not fit",
+        json.dumps({**hub_recipe.DEEP_CONFIG, "z_dim": 5}): "do not fit",
+    }.items():
+        config.write_text(text)
+        assert message in refused(capsys, tmp_path / "m", "import", "biggan-deep-hub", weights, config), text
+
+
+class Harmful:
+    """What a stranger's checkpoint may hold: an object for which pickle calls a function."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (str(self.marker),)
+
+
+def test_pickled_code_is_refused_and_never_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    marker, out = tmp_path / "was-run", tmp_path / "m"
+    torch.save({"linear.weight": Harmful(marker)}, tmp_path / "G.pth")
+    torch.save({"a": Harmful(marker)}, tmp_path / "G_old.pth", _use_new_zipfile_serialization=False)
+    (tmp_path / "G_raw.pth").write_bytes(pickle.dumps({"a": Harmful(marker)}))
+    np.savez(tmp_path / "hub.npz", a=np.array([Harmful(marker)], dtype=object))
+    for name in ("G", "G_old", "G_raw"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # one line means that torch says nothing beside it
+            line = refused(capsys, out, "import", "biggan-pytorch", tmp_path / f"{name}.pth")
+        assert f"{name}.pth cannot be read" in line
+    assert "cannot be read" in refused(capsys, out, "import", "biggan-hub", tmp_path / "hub.npz")
+    (tmp_path / "pytorch_model.bin").write_bytes((tmp_path / "G.pth").read_bytes())
+    (tmp_path / "config.json").write_text(json.dumps(hub_recipe.DEEP_CONFIG))
+    assert "holds more than tensors" in refused(capsys, out, "import", "biggan-deep-hub", tmp_path)
+    assert not marker.exists()
+    pickle.loads((tmp_path / "G_raw.pth").read_bytes())  # the trap is a trap: read carelessly, it runs
+    assert marker.exists()
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.99])
+def test_truncated_files(keep: float, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "w")
+    np.savez(tmp_path / "hub.npz", a=np.zeros(5000))
+    for path, format in {tmp_path / "w" / "G_ema.pth": "biggan-pytorch", tmp_path / "hub.npz": "biggan-hub"}.items():
+        whole = path.read_bytes()
+        path.write_bytes(whole[: int(keep * len(whole)) if keep < 1 else int(keep)])
+        assert "cannot be read" in refused(capsys, tmp_path / "m", "import", format, path)
+
+
+def test_places_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "w")
+    command = ["import", "biggan-pytorch", tmp_path / "w", "--out"]
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("keep")
+    (tmp_path / "file").write_text("keep")
+    for out in (tmp_path / "full", tmp_path / "file", tmp_path / "file" / "below"):
+        capsys.readouterr()
+        assert run(*command, out) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
+    assert (tmp_path / "full" / "mine.txt").read_text() == (tmp_path / "file").read_text() == "keep"
+    (tmp_path / "empty").mkdir()
+    assert run(*command, tmp_path / "empty") == 0
+
+
+def test_a_failure_while_writing_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(tmp_path / "w")
+
+    def full_disk(*_: object) -> None:
+        raise InputError("no space left")
+
+    monkeypatch.setattr(importing.model_folder, "write_description", full_disk)
+    with pytest.raises(InputError, match="no space left"):
+        importing.import_model("biggan-pytorch", [tmp_path / "w"], tmp_path / "new" / "m")
+    assert not (tmp_path / "new").exists()
