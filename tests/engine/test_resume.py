@@ -19,7 +19,7 @@ from tests.engine import running
 WGAN = [
     "wgan-digits", "--set", "G_width=4", "D_net=dcgan4", "D_width=4", "batch=16", "n_critic=2", "dim_z=8", "flip=true",
 ]  # fmt: skip
-CASES = {"wgan, RMSProp, batch norm": (WGAN, 5_000), "wgan-gp, Adam, EMA": (running.TOY, 10_000)}
+CASES = {"wgan, RMSProp, batch norm": (WGAN, 4_000), "wgan-gp, Adam, EMA": (running.TOY, 9_000)}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -40,17 +40,21 @@ def log_of(out: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines if "iteration" in line]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of 1,000 images that nobody stopped."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert running.train(out, "--images", "1k") == 0
+    return out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["in the log", "in a picture"])
 def test_a_signal_saves_and_leaves(
-    number: signal.Signals, moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    number: signal.Signals, moment: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Wherever in an iteration it comes: "in a picture" is behind the point where the loop last looked."""
     from ganvas.engine.train import Run
-
-    whole = tmp_path / "whole"
-    assert running.train(whole, "--images", "2k") == 0
-    capsys.readouterr()
 
     where, name = (Log, "write") if moment == "in the log" else (Run, "write_picture")
     plain = getattr(where, name)
@@ -62,10 +66,10 @@ def test_a_signal_saves_and_leaves(
 
     monkeypatch.setattr(where, name, once)
     out = tmp_path / "stopped"
-    assert running.train(out, "--images", "2k", "--sample-every", "640") == 128 + number
+    assert running.train(out, "--images", "1k", "--sample-every", "320") == 128 + number
     said = capsys.readouterr()
     seen = int(max((out / "checkpoints").glob("[0-9]*")).name)
-    assert 0 < seen < 2000
+    assert 0 < seen < 1000
     assert f"stopped at {seen:,} images, state saved" in said.err
     assert f"--resume {out}" in said.err
     assert running.images_seen(out) == seen

@@ -1,0 +1,93 @@
+"""A loss or a weight that is not a number stops the run by name, and never reaches a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import ganvas
+from ganvas.engine import train as engine
+from ganvas.engine.train import NonFinite, new_state, step
+from ganvas.gan import Batch, Loss, Phase
+from ganvas.papers.wgan import WGAN
+from tests import tiny
+from tests.engine import running
+
+
+def finite(out: Path) -> bool:
+    return all(bool(torch.isfinite(v).all()) for v in running.left(out).values() if v.is_floating_point())
+
+
+def test_a_rate_that_explodes_stops_the_run_and_keeps_a_good_checkpoint(tmp_path: Path, capsys: Any) -> None:
+    out = tmp_path / "run"
+    assert running.train(out, "--images", "2k", "--set", "G_lr=1e30") == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith("ganvas: the loss of D is ")
+    assert "stopped before its optimiser stepped" in line
+    assert str(max((out / "checkpoints").glob("[0-9]*"))) in line
+    assert "lower learning rates" in line
+    assert finite(out)
+    assert torch.isfinite(ganvas.load(out, "cpu").sample(4)).all()
+
+
+@pytest.mark.parametrize(("player", "method"), [("D", "critic_loss"), ("G", "generator_loss")])
+def test_the_phase_is_named_and_the_last_good_checkpoint_loads(
+    player: str, method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    plain = getattr(WGAN, method)
+
+    def poisoned(self: WGAN, real: Batch, drawn: Any) -> Loss:
+        loss = plain(self, real, drawn)
+        return Loss(loss.total * float("nan"), loss.logs) if self.images_seen >= 600 else loss
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(WGAN, method, poisoned)
+        assert running.train(out, "--images", "1k", "--checkpoint-every", "200") == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"ganvas: the loss of {player} is nan")
+    assert "at 640 images" in line
+    assert str(out / "checkpoints" / "000000000640") in line  # it seems to be there and good: 600 is crossed at 640
+    assert finite(out)
+    assert running.resume(out) == 0  # the poison gone, the run goes on from there
+
+
+def test_the_optimiser_does_not_step_on_it() -> None:
+    gan = tiny.build("wgan")
+    state = new_state(gan, torch.device("cpu"))
+    before = {k: v.clone() for k, v in gan.state_dict().items()}
+    phase = Phase("G", lambda real, drawn: Loss(next(gan.G.parameters()).sum() * float("inf")))
+    with pytest.raises(NonFinite, match=r"the loss of G is (-?inf|nan), stopped before"):
+        step(gan, phase, tiny.batch(gan), state.optimisers["G"], lambda part: torch.Generator(), engine.nullcontext, {})
+    assert all(torch.equal(v, gan.state_dict()[k]) for k, v in before.items())
+    assert not state.optimisers["G"].state
+
+
+def test_weights_that_are_not_finite_are_never_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The loss of an iteration is finite, its gradient is not; a checkpoint is due before the next loss is seen."""
+    plain = WGAN.critic_loss
+
+    def poisoned(self: WGAN, real: Batch, drawn: Any) -> Loss:
+        loss = plain(self, real, drawn)
+        if self.images_seen < 500:
+            return loss
+        w = next(self.D.parameters())
+        return Loss(loss.total + (w - w.detach()).abs().sum().sqrt(), loss.logs)  # 0, with an infinite slope
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(WGAN, "critic_loss", poisoned)
+        # the generator comes second and would notice: let it look away
+        patch.setattr(WGAN, "generator_loss", lambda self, *_: Loss(sum(p.sum() for p in self.G.parameters()) * 0.0))
+        assert running.train(out, "--images", "2k", "--checkpoint-every", "32", "--set", "n_critic=1") == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert "of the model is not finite" in line
+    assert "the last good checkpoint is" in line
+    assert finite(out)
+    assert all(torch.isfinite(v).all() for v in load_file(out / "best" / "model.safetensors").values())
