@@ -1,0 +1,151 @@
+"""BigGAN: orthogonal regularisation in both readings, its step schedule, what goes into G, generators without a D."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from ganvas import latents
+from ganvas.engine.train import freeze_all_but, new_state, step
+from ganvas.errors import InputError
+from ganvas.gan import configure
+from ganvas.ops.orthogonal import add_orthogonal_gradient, orthogonal_gradient, regularised
+from ganvas.papers.biggan import BigGAN, Config
+from tests import tiny
+from tests.papers.test_laws import go
+from tests.papers.test_sagan import Scores
+
+CPU = torch.device("cpu")
+
+
+def G_gradients(accumulate: int = 1, **values: Any) -> dict[str, Tensor]:
+    """What the engine's G step leaves in .grad, always from the same weights and the same draws."""
+    gan = tiny.build("biggan", accumulate=accumulate, batch=4, G_lr=0.0, init="xavier", **values)
+    state = new_state(gan, CPU)
+    phase = next(phase for phase in gan.phases() if phase.player == "G")
+    freeze_all_but(gan, "G")
+    step(gan, phase, tiny.batch(gan), state.optimisers["G"], lambda part: latents.generator(part), nullcontext, {})
+    return {name: p.grad.clone() for name, p in gan.G.named_parameters()}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2, 4])
+@pytest.mark.parametrize("form", ["paper", "code"])
+def test_what_regularisation_adds_to_the_gradient(form: str, accumulate: int) -> None:
+    """Exactly ops.orthogonal's formula, once a step however many parts the batch has, and nothing to the embedding."""
+    strength = 0.3
+    without = G_gradients(accumulate, ortho=0.0)
+    with_it = G_gradients(accumulate, ortho=strength, ortho_form=form)
+    gan = tiny.build("biggan", init="xavier")  # not orthogonal to begin with
+    touched = {id(p) for p in regularised(gan.G)}
+    for name, parameter in gan.G.named_parameters():
+        added = with_it[name] - without[name]
+        if id(parameter) in touched:
+            torch.testing.assert_close(added, orthogonal_gradient(parameter, strength, form), rtol=1e-4, atol=2e-5)
+        else:
+            assert torch.equal(with_it[name], without[name]), name
+    untouched = [name for name, p in gan.G.named_parameters() if id(p) not in touched]
+    assert "shared.weight" in untouched
+    assert all(name == "shared.weight" or name.endswith(("bias", "gain", "gamma")) for name in untouched)
+
+
+def test_the_code_adds_half_of_the_papers_gradient() -> None:
+    none, paper = G_gradients(ortho=0.0), G_gradients(ortho=0.3, ortho_form="paper")
+    code = G_gradients(ortho=0.3, ortho_form="code")
+    name = "blocks.0.0.conv1.weight"
+    assert (paper[name] - none[name]).norm() > 0.01
+    torch.testing.assert_close(code[name] - none[name], (paper[name] - none[name]) / 2, rtol=1e-4, atol=2e-5)
+
+
+def test_a_loss_with_regularisation_is_the_loss_and_then_the_gradient() -> None:
+    """The penalty in the loss, against the authors' way of adding to .grad after backward."""
+    gan = tiny.build("biggan", ortho=0.3, ortho_form="code", init="xavier")
+    other = copy.deepcopy(gan)
+    object.__setattr__(other, "config", other.config.model_copy(update={"ortho": 0.0}))
+    real = tiny.batch(gan)
+    drawn = gan.draw(real, latents.generator("test"))
+    gan.G_loss(real, drawn).total.backward()
+    other.G_loss(real, drawn).total.backward()
+    add_orthogonal_gradient(regularised(other.G), 0.3, "code")
+    for (name, p), q in zip(gan.G.named_parameters(), other.G.parameters()):
+        torch.testing.assert_close(p.grad, q.grad, rtol=1e-4, atol=2e-5, msg=name)
+
+
+def test_the_penalty_is_logged_and_the_objective_is_hinge() -> None:
+    gan = tiny.build("biggan", ortho=0.3, init="xavier")
+    gan.D = Scores([1.0, 2.0, 3.0, -4.0])
+    real = tiny.batch(gan)
+    loss = gan.G_loss(real, gan.draw(real, latents.generator("test")))
+    torch.testing.assert_close(loss.total, torch.tensor(-0.5) + loss.logs["G/ortho"])
+    assert loss.logs["G/ortho"] > 0
+    gan = tiny.build("biggan", ortho=0.0)
+    gan.D = Scores([1.0, 2.0, 3.0, -4.0])
+    assert set(gan.G_loss(real, gan.draw(real, latents.generator("test"))).logs) == set()
+
+
+def test_steps_and_time_scales_of_the_paper() -> None:
+    values = {"resolution": 8, "num_classes": 3, "G_ch": 4, "D_ch": 4, "G_attention": (), "D_attention": ()}
+    gan = BigGAN(configure(Config, values))
+    assert [(phase.player, phase.repeat) for phase in gan.phases()] == [("D", 2), ("G", 1)]
+    groups = {name: o.param_groups[0] for name, o in new_state(gan, CPU).optimisers.items()}
+    assert (groups["G"]["lr"], groups["D"]["lr"]) == (5e-5, 2e-4)
+    assert groups["D"]["betas"] == (0.0, 0.999)
+
+
+def test_images_are_counted_over_D_steps_and_parts() -> None:
+    state = new_state(tiny.build("biggan", D_steps=3, accumulate=2), CPU)
+    go(state, 2, tiny.images(state.gan))
+    assert state.gan.images_seen == 2 * 3 * 4
+
+
+@pytest.mark.parametrize("name", ["biggan", "biggan-tables", "biggan-plain", "biggan-deep"])
+def test_samples_are_the_generators_own(name: str) -> None:
+    """gan.sample is G(z, G.shared(y)) of the seeds' latents and classes, in evaluation mode."""
+    gan = tiny.build(name)
+    go(new_state(gan, CPU), 2, tiny.images(gan))
+    seeds = [7, 8, 9]
+    z = latents.noise(seeds, gan.config.dim_z)
+    y = latents.labels(seeds, 3) if gan.config.num_classes else None
+    x = gan.sample(3, seed=7)
+    assert gan.training
+    gan.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(x, gan.G(z, gan.G.shared(y)))
+    if y is not None:
+        torch.testing.assert_close(x, gan.sample(3, seed=7, classes=y.tolist()))
+
+
+def test_a_generator_without_D_samples_and_is_not_trained() -> None:
+    gan = tiny.build("biggan", G_only=True)
+    assert gan.D is None
+    assert set(gan.players()) == {"G"}
+    assert gan.sample(2).shape == (2, 1, 8, 8)
+    with pytest.raises(InputError, match="generator only"):
+        gan.phases()
+
+
+def test_statistics_by_truncation_are_in_place_for_each_sample() -> None:
+    gan = tiny.build("biggan", G_only=True, statistics=51)
+    for name, rows in gan.hub.named_buffers():
+        rows.copy_(torch.arange(51.0)[:, None].expand_as(rows) + (1 if name.endswith("var") else 0))
+    norm = gan.G.output_layer[0]
+    for truncation, row in {None: 50.0, 1.0: 50.0, 0.14: 7.0, 0.58: 29.0, 0.94: 47.0, 0.405: 20.25, 0.02: 1.0}.items():
+        gan.at_truncation(truncation)
+        torch.testing.assert_close(norm.stored_mean, torch.full_like(norm.stored_mean, row), rtol=1e-6, atol=1e-5)
+        torch.testing.assert_close(norm.stored_var, norm.stored_mean + 1, rtol=1e-6, atol=1e-5)
+    with pytest.raises(InputError, match="statistics for 0 to 1"):
+        gan.sample(1, truncation=2.0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"D_steps": 0}, {"ortho": -1.0}, {"dim_z": 121}, {"resolution": 48}, {"G_attention": (3,)}, {"shared_dim": 0}],
+)
+def test_impossible_settings_are_one_line(values: dict[str, Any]) -> None:
+    with torch.device("meta"), pytest.raises(InputError) as error:
+        BigGAN(configure(Config, {"num_classes": 10, **values}))
+    assert "\n" not in str(error.value)

@@ -1,0 +1,111 @@
+"""Every preset of WGAN, SAGAN and BigGAN against the tables of the papers and of the authors' scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ganvas import api
+
+# preset -> parameters of G and of D, counted in the authors' code or by arithmetic on their graphs
+COUNTS: dict[str, tuple[int, int]] = {
+    "wgan-32": (1_068_928, 663_296),
+    "wgan-64": (3_576_704, 2_765_568),
+    "wgan-128": (12_786_560, 11_164_416),
+    "wgan-64-nobn": (3_574_784, 2_765_568),
+    "wgan-64-mlp": (6_880_768, 2_765_568),
+    "wgan-64-mlps": (6_880_768, 6_817_793),
+    "wgan-gp-cifar10": (1_204_483, 1_053_825),
+    "wgan-gp-cifar10-acgan": (1_218_307, 1_055_115),
+    "wgan-gp-cifar10-dcgan": (5_179_907, 4_114_689),
+    "wgan-gp-64": (8_540_483, 7_491_841),
+    "wgan-gp-mnist": (1_554_177, 1_030_145),
+    "wgan-toy": (527_874, 527_361),
+    "wgan-gp-toy": (527_874, 527_361),
+    "sagan-128": (42_078_852, 39_463_618),
+    "sagan-128-feat64": (42_017_412, 39_448_258),
+    "sagan-128-bigganpt": (42_017_412, 39_448_258),
+    "biggan-64": (31_969_540, 20_571_842),
+    "biggan-128": (70_433_988, 87_982_370),
+    "biggan-256": (82_097_604, 99_225_890),
+    "biggan-512": (82_296_804, 99_401_282),
+    "biggan-128-bigganpt": (70_433_988, 87_982_370),
+    "biggan-cifar10": (4_304_387, 4_207_361),
+    "biggan-cifar100": (4_580_867, 4_230_401),
+    "sngan-128": (41_996_931, 30_005_013),
+    "biggan-deep-128": (50_388_609, 34_590_210),
+    "biggan-deep-256": (55_880_833, 38_247_426),
+    "biggan-deep-512": (56_163_905, 38_301_122),
+    "biggan-deep-cifar10": (7_435_267, 2_581_249),
+}
+_GP = {"lipschitz": "penalise", "penalty": 10.0, "beta1": 0.0, "beta2": 0.9, "optimizer": "adam", "n_critic": 5}
+_CLIP = {"lipschitz": "clip", "clip": 0.01, "G_lr": 5e-5, "D_lr": 5e-5, "n_critic": 5}
+_SAGAN = {"G_lr": 1e-4, "D_lr": 4e-4, "beta1": 0.0, "D_steps": 1, "batch": 256, "dim_z": 128, "G_ch": 64, "D_ch": 64}
+_BIGGAN = {
+    "batch": 2048, "G_lr": 5e-5, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.999, "D_steps": 2, "ortho": 1e-4, "ema": 0.9999,
+    "ema_start": 20_000, "sn_eps": 1e-4, "bn_eps": 1e-4, "final_bn_eps": 1e-4, "init": "ortho", "shared_dim": 128,
+}  # fmt: skip
+# preset -> what the paper, or the script after which it is named, says
+SAID: dict[str, dict[str, Any]] = {
+    "wgan-64": _CLIP | {
+        "optimizer": "rmsprop", "eps": 1e-8, "batch": 64, "dim_z": 100, "n_critic_long": 100, "long_first": 25,
+        "long_every": 500, "clip_when": "before", "ema": 0.0, "G_width": 64, "D_width": 64,
+    },
+    "wgan-toy": _CLIP | {"optimizer": "rmsprop_tf1", "eps": 1e-10, "clip_when": "after", "batch": 256},
+    "wgan-gp-cifar10": _GP | {
+        "G_lr": 2e-4, "D_lr": 2e-4, "lr_schedule": "linear", "batch": 64, "G_batch_ratio": 2, "dequantise": True,
+        "dim_z": 128, "images": 100_000 * 5 * 64, "flip": False,
+    },
+    "wgan-gp-cifar10-acgan": _GP | {"D_class": 1.0, "G_class": 0.1, "conditional": True},
+    "wgan-gp-64": _GP | {"G_lr": 1e-4, "D_lr": 1e-4, "batch": 64, "D_norm": "layer", "images": 200_000 * 5 * 64},
+    "wgan-gp-cifar10-dcgan": _GP | {"beta1": 0.5, "G_lr": 1e-4, "D_lr": 1e-4, "batch": 64},
+    "wgan-gp-mnist": _GP | {"beta1": 0.5, "batch": 50, "pixel_range": "unit", "G_batch_norm": False, "dim_z": 128},
+    "wgan-gp-toy": _GP | {"penalty": 0.1, "beta1": 0.5, "batch": 256, "images": 100_000 * 5 * 256},
+    "sagan-128": _SAGAN | {
+        "beta2": 0.999, "eps": 1e-8, "ema": 0.0, "sn_eps": 1e-12, "bn_eps": 1e-5, "init": "sagan", "flip": False,
+        "bias_init": "zero", "images": 1_000_000 * 256, "G_attention": (32,), "D_attention": (32,),
+    },
+    "sagan-128-bigganpt": _SAGAN | {
+        "beta2": 0.999, "eps": 1e-8, "accumulate": 2, "ema": 0.9999, "ema_start": 2000, "sn_eps": 1e-8, "bn_eps": 1e-5,
+        "init": "xavier", "bias_init": "torch", "G_attention": (64,), "D_attention": (64,),
+    },
+    "biggan-128": _BIGGAN | {"G_ch": 96, "dim_z": 120, "G_attention": (64,), "D_attention": (64,), "hier": True},
+    "biggan-256": _BIGGAN | {"G_ch": 96, "dim_z": 140, "G_attention": (128,), "D_attention": (64,)},
+    "biggan-512": _BIGGAN | {"G_ch": 96, "dim_z": 128, "G_attention": (64,), "D_attention": (64,)},
+    "biggan-128-bigganpt": {
+        "batch": 2048, "accumulate": 8, "G_lr": 1e-4, "D_lr": 4e-4, "beta2": 0.999, "eps": 1e-6, "D_steps": 1,
+        "sn_eps": 1e-6, "bn_eps": 1e-5, "final_bn_eps": 1e-5, "ema": 0.9999, "ema_start": 20_000, "ortho": 0.0,
+        "dim_z": 120, "init": "ortho", "bias_init": "torch", "flip": False,
+    },
+    "biggan-cifar10": {
+        "batch": 50, "accumulate": 1, "G_lr": 2e-4, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.999, "eps": 1e-8,
+        "D_steps": 4, "sn_eps": 1e-8, "bn_eps": 1e-5, "ema": 0.9999, "ema_start": 1000, "ortho": 0.0, "dim_z": 128,
+        "shared_dim": 0, "hier": False, "init": "N02", "images": 500 * 50_000, "flip": False, "G_ch": 64,
+    },
+    "sngan-128": {
+        "batch": 64, "G_lr": 2e-4, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.9, "eps": 1e-8, "D_steps": 5, "ema": 0.0,
+        "sn_eps": 1e-8, "bn_eps": 1e-5, "init": "xavier", "D_wide": False, "ortho": 0.0,
+    },
+    "biggan-deep-128": _BIGGAN | {"deep": True, "G_ch": 128, "D_ch": 128, "dim_z": 128, "rgb": "paper"},
+    "biggan-deep-256": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
+    "biggan-deep-512": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, dict[str, Any]]:
+    """Every preset, built on the meta device for the classes of its own data."""
+    return {row["preset"]: row for row in api.papers()}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_parameter_counts(name: str, rows: dict[str, dict[str, Any]]) -> None:
+    assert (rows[name]["parameters"]["G"], rows[name]["parameters"]["D"]) == COUNTS[name]
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_hyperparameters(name: str) -> None:
+    paper, preset = api.presets()[name]
+    config = api.configure(api.PAPERS[paper].config_type, preset.values)
+    assert {key: getattr(config, key) for key in SAID[name]} == SAID[name]
