@@ -170,7 +170,7 @@ def end_to_end(count: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=64, help="pictures per set through Inception")
-    parser.add_argument("--features", type=int, default=5000, help="rows per set of features")
+    parser.add_argument("--features", type=int, default=5000, help="rows per set of features, over 1000")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
