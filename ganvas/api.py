@@ -19,7 +19,8 @@ from ganvas.data import Images, Kind
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
 from ganvas.engine.log import Screen
-from ganvas.engine.train import NonFinite, Outcome, Run, Settings, new_state
+from ganvas.engine.run import NonFinite, Run, Settings
+from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
 from ganvas.features import Extractor
@@ -346,7 +347,13 @@ def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: 
         training=settings.model_dump(),
     )
     return Run(
-        out, description, PAPERS[recipe.paper].title, images, settings, scoring.scorer("sliced", images, 1000), screen
+        out,
+        description,
+        PAPERS[recipe.paper].title,
+        images,
+        settings,
+        scoring.scorer(settings.score, images, 10_000, settings.device),
+        screen,
     )
 
 
