@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import copy
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from ganvas import latents
-from ganvas.engine.train import freeze_all_but, new_state, step
+from ganvas.engine.train import freeze_all_but, iterate, new_state, step
 from ganvas.errors import InputError
-from ganvas.gan import configure
+from ganvas.gan import Batch, configure
 from ganvas.ops.orthogonal import add_orthogonal_gradient, orthogonal_gradient, regularised
-from ganvas.papers.biggan import BigGAN, Config
+from ganvas.papers.biggan import BigGAN, Config, Drawn
 from tests import tiny
+from tests.nets import biggan_recipe as recipe
 from tests.papers.test_laws import go
 from tests.papers.test_sagan import Scores
 
 CPU = torch.device("cpu")
+FIXTURE = Path(__file__).parents[1] / "nets" / "fixtures" / "biggan.npz"
 
 
 def G_gradients(accumulate: int = 1, **values: Any) -> dict[str, Tensor]:
@@ -100,6 +104,38 @@ def test_images_are_counted_over_D_steps_and_parts() -> None:
     state = new_state(tiny.build("biggan", D_steps=3, accumulate=2), CPU)
     go(state, 2, tiny.images(state.gan))
     assert state.gan.images_seen == 2 * 3 * 4
+
+
+def test_ten_iterations_of_the_cifar_recipe_end_where_the_authors_code_ends() -> None:
+    """The preset through the engine, from the weights, data and noise that BigGAN-PyTorch was given (tests/nets)."""
+    small = {"G_ch": 4, "D_ch": 4, "dim_z": 8, "D_wide": False, "sn_eps": 1e-6, "bn_eps": 1e-4, "batch": recipe.BATCH}
+    values = {**BigGAN.PRESETS["biggan-cifar10"].values, **small, "num_classes": recipe.CLASSES}
+    gan = BigGAN(configure(Config, values)).double()
+    recipe.fill(gan.G, "G")
+    recipe.fill(gan.D, "D")
+    state = new_state(gan, CPU)
+    tensors = {
+        f"{i}.{k}": recipe.batch(f"{i}.{k}", 4, 32, 8, recipe.CLASSES) for i in range(10) for k in (*range(4), "G")
+    }
+    losses = []
+    for i in range(10):
+        where: list[str] = []
+
+        def real(k: int, i: int = i) -> Batch:
+            return Batch(*tensors[f"{i}.{k}"][:2])
+
+        def rng(player: str, k: int, part: int, i: int = i, where: list[str] = where) -> torch.Generator:
+            where.append(f"{i}.G" if player == "G" else f"{i}.{k}")
+            return latents.generator("unused")
+
+        gan.draw = lambda *_, where=where: Drawn(*tensors[where[-1]][2:])
+        logs, _ = iterate(gan, real, state.optimisers, rng)
+        losses.append(logs["G/loss"].double())
+    with np.load(FIXTURE, allow_pickle=False) as file:
+        theirs = {key: torch.from_numpy(file[key]) for key in ("ten.losses", "ten.state")}
+    torch.testing.assert_close(torch.stack(losses), theirs["ten.losses"][:, 1], rtol=1e-5, atol=1e-5)
+    ours = [recipe.fingerprints(player.state_dict()) for player in (gan.G, gan.D)]
+    torch.testing.assert_close(torch.from_numpy(np.concatenate(ours)), theirs["ten.state"], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["biggan", "biggan-tables", "biggan-plain", "biggan-deep"])
