@@ -229,6 +229,7 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         state = new_state(recipe.build(settings.seed), torch.device(settings.device))
         run = _run(recipe, settings, out, images, screen)
         state.gan.class_names = run.description.class_names
+        run.write_picture(state)
         run.save(state)
         if note:
             screen.say(note)

@@ -104,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--checkpoint-every", type=count, metavar="N", help="images between checkpoints")
     p.add_argument("--sample-every", type=count, metavar="N", help="images between sample grids")
     p.add_argument("--log-every", type=count, metavar="N", help="images between log lines")
+    p.add_argument("--evaluate-every", type=count, metavar="N", help="images between looks at score and health")
+    p.add_argument("--score", metavar="NAME", help="what chooses best/: sliced, or fid, kid, ... (default: sliced)")
+    p.add_argument(
+        "--on-collapse", choices=["warn", "stop", "rollback"], help="what follows a collapse (default: warn)"
+    )
     p.add_argument("--dry-run", action="store_true", help="print configuration, sizes, estimates, and exit")
 
     p = command("sample", sample, "images from a model folder")
@@ -269,7 +274,7 @@ def millions(images: int) -> str:
 def train(args: argparse.Namespace) -> int:
     """ganvas train"""
     from ganvas import api, data
-    from ganvas.engine.train import Settings
+    from ganvas.engine.run import Settings
 
     overrides = settings_of(args.set)
     for key in ("images", "batch"):
@@ -321,6 +326,9 @@ def report(out: Path, outcome: Any) -> int:
     if outcome.stopped is not None:
         say(f"stopped at {outcome.images_seen:,} images, state saved; continue with: ganvas train --resume {out}")
         return 128 + outcome.stopped
+    if outcome.collapsed:
+        say(f"stopped at {outcome.images_seen:,} images by a collapse; {out} holds the state before it")
+        return 1
     say(f"done: {outcome.images_seen:,} images in {duration(outcome.seconds)}")
     print(f"sample grid:  {out / 'samples.png'}")
     print(f"film:         {out / 'film.gif'}")

@@ -181,6 +181,10 @@ class GAN(nn.Module):
         """The images of such codes, in one forward pass.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
         raise NotImplementedError
 
+    def scores(self, batch: Batch) -> Tensor | None:
+        """D's score of each image, for the watch over a run.  -> [N]; None where a paper has no such thing"""
+        return None
+
     def at_truncation(self, truncation: float | None) -> None:
         """Called before sampling: a place for batch-norm statistics that belong to a truncation."""
 

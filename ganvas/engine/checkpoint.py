@@ -36,6 +36,8 @@ class State:
     average: Average | None
     seconds: float = 0.0  # training time so far, over all sittings
     best: dict[str, float] | None = None  # score and images_seen of the best sample so far
+    diversity: float = 0.0  # the most that a look at the run's health has seen
+    rollbacks: int = 0  # after each, the draws are others
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by a flat name, on the CPU."""
@@ -59,6 +61,7 @@ class State:
             optim.load_flat_state(optimiser, parts.get(f"optim.{player}", {}))
         self.gan.iteration, self.gan.images_seen = counters["iteration"], counters["images_seen"]
         self.seconds, self.best = counters["seconds"], counters["best"]
+        self.diversity, self.rollbacks = counters["diversity"], counters["rollbacks"]
 
 
 def save(state: State, folder: Path) -> Path:
@@ -75,6 +78,8 @@ def save(state: State, folder: Path) -> Path:
                 "images_seen": state.gan.images_seen,
                 "seconds": state.seconds,
                 "best": state.best,
+                "diversity": state.diversity,
+                "rollbacks": state.rollbacks,
                 "sha256": _sha256(temporary / "state.safetensors"),
             }
             write_json(temporary / "state.json", {**counters, "check": _digest(counters)})

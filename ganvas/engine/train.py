@@ -5,60 +5,26 @@
 
 from __future__ import annotations
 
-import math
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
-import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from ganvas import folder as model_folder
 from ganvas import latents
-from ganvas.data import Images, grid
 from ganvas.engine import checkpoint, optim
 from ganvas.engine.checkpoint import State
-from ganvas.engine.ema import Average, averaged
+from ganvas.engine.ema import Average
 from ganvas.engine.feed import Feed
-from ganvas.engine.log import Log, Screen, duration
-from ganvas.errors import InputError
-from ganvas.files import write_atomic
+from ganvas.engine.log import Log, duration
+from ganvas.engine.run import NonFinite, Run
 from ganvas.gan import GAN, Batch, Phase
-from ganvas.ops.pixels import to_uint8
 
-Score = Callable[[GAN], dict[str, float]]  # lower is better for the first entry
-
-
-class Settings(BaseModel):
-    """What a run is besides its paper's Config: the engine's own choices, recorded in config.json."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    data: str
-    fit: str = "crop"
-    max_unreadable: float = 0.0
-    seed: int = 0
-    device: str = "cpu"
-    precision: str = "fp32"  # or bf16: autocast, with penalties and weights in float32
-    checkpoint_every: int = 0  # images; 0: a tenth of the run, at most 1,000,000
-    sample_every: int = 0  # images; 0: a fortieth of the run, at most 250,000
-    log_every: int = 0  # images; 0: a two-hundredth of the run, at most 50,000
-
-    def interval(self, name: str, images: int) -> int:
-        """The interval in images, defaults worked out."""
-        parts, most = {"checkpoint": (10, 1_000_000), "sample": (40, 250_000), "log": (200, 50_000)}[name]
-        return getattr(self, f"{name}_every") or max(1, min(images // parts, most))
-
-
-class NonFinite(InputError):
-    """A loss that is not a number, caught before the optimiser stepped."""
+MOST_ROLLBACKS = 3
 
 
 @dataclass
@@ -69,6 +35,7 @@ class Outcome:
     seconds: float
     stopped: int | None
     best: dict[str, float] | None
+    collapsed: bool = False  # stopped by the watch; the newest checkpoint is from before
 
 
 def iterate(
@@ -113,6 +80,8 @@ def step(
         (loss.total / gan.config.accumulate).backward()
         for key, value in {f"{phase.player}/loss": loss.total, **loss.logs}.items():
             logs.setdefault(key, []).append(value.detach().float())
+    gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
+    logs.setdefault(f"{phase.player}/grad", []).append(torch.nn.utils.get_total_norm(gradients))
     optim.set_lr(optimiser, gan.config, phase.player, gan.images_seen)
     optimiser.step()
     if phase.after is not None:
@@ -138,81 +107,6 @@ def new_state(gan: GAN, device: torch.device) -> State:
     return State(gan, optimisers, Average(gan) if gan.config.ema else None)
 
 
-@dataclass
-class Run:
-    """A run's folder and what is written into it."""
-
-    folder: Path
-    description: model_folder.Description
-    title: str
-    images: Images
-    settings: Settings
-    score: Score | None = None
-    screen: Screen = field(default_factory=Screen)
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.folder / "checkpoints"
-
-    def write_picture(self, state: State) -> None:
-        """samples/<images_seen>.png from seeds 0 to 63, and the same as samples.png."""
-        gan = state.gan
-        with averaged(gan, state.average):
-            n = 2000 if self.images.is_toy else 64
-            classes = [i // 8 % gan.config.num_classes for i in range(n)] if gan.config.num_classes else None
-            x = gan.sample(n, seed=0, classes=classes).cpu()
-        real = np.asarray(self.images.x[:2000]) if self.images.is_toy else None
-        picture = grid.picture(x.numpy() if x.dim() == 2 else to_uint8(x).numpy(), real=real)
-        grid.save(picture, self.folder / "samples" / f"{gan.images_seen:012d}.png")
-        grid.save(picture, self.folder / model_folder.PICTURE)
-
-    def write_film(self) -> None:
-        """film.gif of the pictures so far."""
-        frames = sorted((self.folder / "samples").glob("[0-9]*.png"))
-        if len(frames) > 1:
-            grid.film(frames, self.folder / "film.gif")
-
-    def write_model(self, state: State, folder: Path) -> None:
-        """A model folder of the state as it is: averaged players where there is an average."""
-        gan = state.gan
-        with averaged(gan, state.average):
-            facts = {
-                "images_seen": str(gan.images_seen),
-                "iteration": str(gan.iteration),
-                "ema": str(bool(state.average)),
-            }
-            facts["best"] = str(state.best)
-            model_folder.write_weights(folder, gan.state_dict(), facts)
-            counts = {name: sum(p.numel() for p in player.parameters()) for name, player in gan.players().items()}
-            score = f"After {gan.images_seen:,} images" + (f"; best so far {state.best}" if state.best else "")
-        model_folder.write_description(folder, self.description)
-        model_folder.write_card(folder, self.description, self.title, counts, score)
-
-    def save(self, state: State) -> None:
-        """Model folder, best/ if this is the best so far, film, and last the checkpoint.
-
-        What a kill leaves is then never older than the checkpoint that the run goes on from.  Raises NonFinite,
-        with nothing written, where a weight is not a number.
-        """
-        must_be_finite(state)
-        better = False
-        if self.score is not None:
-            with averaged(state.gan, state.average):
-                scores = self.score(state.gan)
-            name, value = next(iter(scores.items()))
-            better = math.isfinite(value) and (state.best is None or value < state.best[name])
-            if better:
-                state.best = {name: value, "images": state.gan.images_seen}
-        self.write_model(state, self.folder)
-        if better:
-            self.write_model(state, self.folder / "best")
-            picture = self.folder / model_folder.PICTURE
-            if picture.exists():
-                write_atomic(self.folder / "best" / model_folder.PICTURE, partial(shutil.copyfile, picture))
-        self.write_film()
-        checkpoint.save(state, self.checkpoints)
-
-
 def train(run: Run, state: State) -> Outcome:
     """Trains until `config.images`, or until a signal asks to stop; either way the state is saved.
 
@@ -223,8 +117,9 @@ def train(run: Run, state: State) -> Outcome:
     deterministic()
     feed = Feed(run.images, settings.seed, device, config.flip)
     autocast = (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bf16" else nullcontext
-    every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log")}
+    every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log", "evaluate")}
     sums: dict[str, list[Tensor]] = {}
+    means: dict[str, float] = {}
     started, first, before = time.monotonic(), gan.images_seen, state.seconds
 
     with asked_to_stop() as stop, good_kept(run, gan), closing(Log(run.folder, gan.images_seen)) as log:
@@ -236,7 +131,7 @@ def train(run: Run, state: State) -> Outcome:
                 return feed.batch(origin + k * config.batch, config.batch)
 
             def rng(player: str, k: int, part: int, iteration: int = gan.iteration) -> torch.Generator:
-                return latents.generator("step", settings.seed, iteration, player, k, part)
+                return latents.generator("step", settings.seed, iteration, player, k, part, state.rollbacks)
 
             logs, batches = iterate(gan, real, state.optimisers, rng, autocast)
             gan.images_seen += batches * config.batch
@@ -257,24 +152,20 @@ def train(run: Run, state: State) -> Outcome:
                 run.screen.show(progress(gan, means, speed), force=last)
             if "sample" in due or last:
                 run.write_picture(state)
+            if "evaluate" in due or last:
+                found, verdict = run.evaluate(state, means)
+                log.write(gan.images_seen, found)
+                if verdict.sentence:
+                    run.screen.say(f"at {gan.images_seen:,} images: {verdict.sentence}")
+                if verdict.collapsed and settings.on_collapse != "warn":
+                    if not roll_back(run, state):
+                        return Outcome(gan.images_seen, state.seconds, None, state.best, collapsed=True)
+                    last = False
+                    continue
             if "checkpoint" in due or last:
                 run.save(state)
-                if state.best:
-                    log.write(gan.images_seen, {f"best/{k}": v for k, v in state.best.items()})
     early = stop and gan.images_seen < config.images
     return Outcome(gan.images_seen, state.seconds, stop[0] if early else None, state.best)
-
-
-def must_be_finite(state: State) -> None:
-    """Raises NonFinite, naming the player, if a weight, average or buffer is not a number."""
-    for name, value in (*state.gan.state_dict().items(), *averages(state)):
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise NonFinite(f"{name} of the model is not finite")
-
-
-def averages(state: State) -> list[tuple[str, Tensor]]:
-    """The averaged players' tensors by name."""
-    return list(state.average.players.state_dict().items()) if state.average is not None else []
 
 
 @contextmanager
@@ -289,6 +180,19 @@ def good_kept(run: Run, gan: GAN) -> Iterator[None]:
             f"{error}, at {gan.images_seen:,} images; {where}; "
             "start anew with lower learning rates, as --set G_lr=1e-4 D_lr=1e-4"
         ) from None
+
+
+def roll_back(run: Run, state: State) -> bool:
+    """Back to the newest checkpoint, to go on from there with other draws; False where the run had better stop."""
+    if run.settings.on_collapse == "stop" or state.rollbacks >= MOST_ROLLBACKS:
+        why = "as asked" if run.settings.on_collapse == "stop" else f"after {state.rollbacks} roll-backs"
+        run.screen.say(f"stopped {why}; the newest checkpoint and best/ are from before the collapse")
+        return False
+    rollbacks = state.rollbacks + 1
+    path, _ = checkpoint.restore(state, run.checkpoints)
+    state.rollbacks = rollbacks
+    run.screen.say(f"rolled back to {path}, going on with other draws ({rollbacks} of {MOST_ROLLBACKS})")
+    return True
 
 
 def progress(gan: GAN, means: dict[str, float], speed: float) -> str:

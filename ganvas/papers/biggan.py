@@ -132,6 +132,10 @@ class BigGAN(GAN):
         penalty = orthogonal_penalty(regularised(self.G), c.ortho if c.ortho_form == "paper" else c.ortho / 2)
         return Loss(total + penalty, {"G/ortho": penalty})
 
+    def scores(self, batch: Batch) -> Tensor:
+        """D(x, y).  -> [N]"""
+        return self.D(batch.x, batch.y).flatten()
+
     def code(self, request: Request) -> tuple[Tensor, Tensor | None]:
         """Latents [N, Z], and what stands for classes: embeddings [N, E], or one-hot rows [N, K]; both can be mixed."""
         z = latents.of(request.seeds, self.config.dim_z, request.truncation, request.truncation_form)

@@ -76,8 +76,8 @@ def test_the_newest_two_and_the_best_are_kept(run: Path) -> None:
     }
     assert ganvas.load(run / "best", "cpu").sample(2).shape == (2, 2)
     best = json.loads((run / "checkpoints" / "000000000640" / "state.json").read_text())["best"]
-    scores = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines() if "best/" in line]
-    assert best["sliced_wasserstein"] == min(line["best/sliced_wasserstein"] for line in scores)
+    scores = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines() if "score/" in line]
+    assert best["sliced_wasserstein"] == min(line["score/sliced_wasserstein"] for line in scores)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)

@@ -54,7 +54,7 @@ def test_a_signal_saves_and_leaves(
     number: signal.Signals, moment: str, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Wherever in an iteration it comes: "in a picture" is behind the point where the loop last looked."""
-    from ganvas.engine.train import Run
+    from ganvas.engine.run import Run
 
     where, name = (Log, "write") if moment == "in the log" else (Run, "write_picture")
     plain = getattr(where, name)

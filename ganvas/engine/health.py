@@ -1,0 +1,86 @@
+"""The watch over a run: is it collapsing?  A sentence with the evidence; what follows is the loop's affair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ganvas.gan import GAN, Batch
+from ganvas.metrics import health
+
+LOOK = 256  # samples and real images that a look compares
+
+COLLAPSED_DIVERSITY = 0.25  # of the real images' mean pairwise distance
+COLLAPSED_FALL = 0.4  # of the best diversity that the run has had
+COLLAPSED_DUPLICATES = 0.5  # share of samples with a twin
+COLLAPSED_BLANK = 0.5  # share of samples without content
+SATURATED = 0.999  # chance that D ranks a real image above a sample
+VANISHED = 1e-7  # norm of a player's gradient
+EXPLODED = 1e4
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a look found.  sentence is empty if all is well; collapsed asks for action, anything else is a warning."""
+
+    evidence: dict[str, float]
+    sentence: str = ""
+    collapsed: bool = False
+
+
+def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict:
+    """Compares 256 samples with as many real images, in pixels, and reads the gradients in the log's means.
+
+    peak: the best diversity of the run so far; before anything has been learned, blandness is no collapse.
+    """
+    n = len(real.x)
+    samples = gan.sample(n, seed=2_000_000)
+    found = {
+        "health/diversity": health.diversity_ratio(samples.cpu(), real.x.cpu()),
+        "health/duplicates": health.duplicate_share(samples.cpu(), real.x.cpu()),
+        "health/blank": health.constant_share(samples.cpu()),
+    }
+    scores = scored(gan, real, samples)
+    if scores is not None:
+        found["health/separation"] = health.separation(*scores)
+    found |= {f"health/{key}": value for key, value in means.items() if key.endswith("/grad")}
+    return judged(found, peak)
+
+
+@torch.no_grad()
+def scored(gan: GAN, real: Batch, samples: Tensor) -> tuple[Tensor, Tensor] | None:
+    """D's scores of real images and of samples with the classes their seeds drew, where the paper has such scores."""
+    modes = {module: module.training for module in gan.modules()}
+    gan.eval()
+    try:
+        y = gan.drawn_classes(range(2_000_000, 2_000_000 + len(samples)))
+        both = [gan.scores(Batch(real.x, real.y if y is not None else None)), gan.scores(Batch(samples, y))]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    first, second = both
+    return None if first is None or second is None else (first.float().cpu(), second.float().cpu())
+
+
+def judged(found: dict[str, float], peak: float) -> Verdict:
+    """The verdict on the evidence of one look."""
+    diversity, learned = found["health/diversity"], peak > COLLAPSED_DIVERSITY
+    if learned and (diversity < COLLAPSED_DIVERSITY or diversity < COLLAPSED_FALL * peak):
+        text = f"samples differ {diversity:.2f} times as much as real images do; {peak:.2f} was the most so far"
+        return Verdict(found, f"collapse: {text}", collapsed=True)
+    if learned and found["health/duplicates"] > COLLAPSED_DUPLICATES:
+        text = f"{found['health/duplicates']:.0%} of the samples have a twin"
+        return Verdict(found, f"collapse: {text}", collapsed=True)
+    if learned and found["health/blank"] > COLLAPSED_BLANK:
+        return Verdict(found, f"collapse: {found['health/blank']:.0%} of the samples are blank", collapsed=True)
+    for key, value in found.items():
+        player = key.split("/")[1]
+        if key.endswith("/grad") and not VANISHED < value < EXPLODED:
+            what = "vanished" if value <= VANISHED else "exploded"
+            return Verdict(found, f"warning: the gradient of {player} has {what}, its norm is {value:.2g}")
+    if learned and found.get("health/separation", 0.5) > SATURATED:
+        share = found["health/separation"]
+        return Verdict(found, f"warning: D is saturated, it ranks a real image above a sample {share:.2%} of the time")
+    return Verdict(found)
