@@ -185,7 +185,8 @@ def load(model: str | Path, device: str = "auto") -> GAN:
         description.paper,
         description.preset or description.paper,
         configure(PAPERS[description.paper].config_type, description.config),
-    ).build(0)
+    ).on_meta()
+    gan = gan.to_empty(device="cpu")  # every number comes from the file: initialising would be wasted
     gan.class_names = description.class_names
     try:
         gan.load_state_dict(model_folder.read_weights(path))

@@ -89,7 +89,11 @@ def write_card(folder: Path, description: Description, title: str, counts: dict[
     )
     players = ", ".join(f"{name} {count:,}" for name, count in counts.items())
     classes = f"\n- Classes: {', '.join(description.class_names)}" if c.get("num_classes") else ""
-    fingerprint = str(data.get("fingerprint"))[:12]
+    origin = ""
+    if "seed" in training:
+        count, fingerprint = data.get("count"), str(data.get("fingerprint"))[:12]
+        origin = f"- Trained on: {data.get('name')} ({count} images, fingerprint {fingerprint})\n"
+        origin += f"- Seed {training['seed']}, {training.get('precision')}, ganvas {description.ganvas}\n"
     notes = "".join(f"\n- {note}" for note in description.notes)
     rows = "\n".join(f"| {key} | {value} |" for key, value in c.items())
     write_text(
@@ -106,9 +110,7 @@ ganvas sample . -n 64 --seed 0 --out grid.png
 
 - Output: {size}{classes}
 - Parameters: {players}
-- Trained on: {data.get("name", "unknown")} ({data.get("count", "?")} images, fingerprint {fingerprint})
-- Seed {training.get("seed")}, {training.get("precision")}, ganvas {description.ganvas}
-- {score}{notes}
+{origin}- {score}{notes}
 
 Nothing in this folder can execute code: weights are safetensors, everything else is text and pictures.
 

@@ -295,7 +295,7 @@ class GAN(nn.Module):
     def class_index(self, given: int | str) -> int:
         """The index of a class, given by name or by index; a name wins over a number that looks like an index."""
         k, name = self.config.num_classes, str(given)
-        if name in self.class_names:
+        if isinstance(given, str) and name in self.class_names:
             return self.class_names.index(name)
         if name.isdecimal() and 0 <= int(name) < k:
             return int(name)
