@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -23,7 +24,8 @@ class Log:
         self.board = _tensorboard(folder, images_seen)
 
     def write(self, images_seen: int, values: dict[str, Any]) -> None:
-        """One line, flushed."""
+        """One line, flushed; what is not finite becomes null, for JSON has no word for it."""
+        values = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
         with one_line(self.path):
             self.file.write(json.dumps({"images": images_seen, **values}) + "\n")
             self.file.flush()

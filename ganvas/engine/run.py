@@ -113,11 +113,12 @@ class Run:
 
     def evaluate(self, state: State, means: dict[str, float]) -> tuple[dict[str, float], health.Verdict]:
         """Score and health of the players that sample; best/ if this is the best so far.  -> what to log, verdict"""
+        must_be_finite(state)  # best/ is no place for a critic that is not a number, however well G still scores
         gan, found = state.gan, {}
         with averaged(gan, state.average):
             if self.score is not None:
                 found = self.score(gan)
-            if self.images.is_toy:
+            if self.images.is_toy or len(self.images) < 2:
                 verdict = health.Verdict({})  # a tight mode is no collapse; the toys have mode counts
             else:
                 verdict = health.look(gan, self.real(), means, state.diversity)

@@ -42,6 +42,13 @@ def test_every_line_is_on_the_disk_at_once(tmp_path: Path) -> None:
     log.close()
 
 
+def test_what_is_not_finite_is_null(tmp_path: Path) -> None:
+    log = Log(tmp_path)
+    log.write(1, {"a": float("nan"), "b": float("inf"), "c": 0.5, "d": 2})
+    log.close()
+    assert lines(tmp_path) == [{"images": 1, "a": None, "b": None, "c": 0.5, "d": 2}]
+
+
 def test_tensorboard_holds_the_scalars(tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
