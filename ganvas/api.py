@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -146,10 +147,9 @@ def _pick(name: str, resolution: int, is_toy: bool) -> str:
         if name in kind.FAMILIES:
             return kind.FAMILIES[name](resolution, is_toy)
     families = ", ".join(family for kind in PAPERS.values() for family in kind.FAMILIES)
-    near = [known for known in presets() if name.split("-")[0] in known] or list(presets())
-    raise InputError(
-        f"unknown preset {name!r}; a bare name is one of {families}, presets near it are {', '.join(near)}"
-    )
+    near = difflib.get_close_matches(name, presets(), n=4, cutoff=0.3)
+    meant = f"; did you mean {', '.join(near)}" if near else ""
+    raise InputError(f"unknown preset {name!r}{meant}; `ganvas papers` lists all, a bare name is one of {families}")
 
 
 def choose_device(name: str = "auto") -> torch.device:

@@ -354,7 +354,7 @@ def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
     c = recipe.config
     print(f"\nestimate on {device} (a factor of two either way is normal)")
     print(
-        f"  work    {cost.flops_per_image / 1e9:.3g} GFLOP per real image, about {cost.images_per_second:,.0f} images/s"
+        f"  work    {cost.flops_per_image / 1e9:.3g} GFLOP per real image, about {cost.images_per_second:.3g} images/s"
     )
     print(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
     print(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
