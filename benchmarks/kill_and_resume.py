@@ -83,7 +83,7 @@ def killed_at(command: list[str], out: Path, moment: int, delay: float) -> bool:
     """Starts the command, kills it `delay` seconds after it has logged `moment` images; False if it ended before."""
     whole = [sys.executable, "-m", "ganvas", *command]
     with subprocess.Popen(whole, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while run.poll() is None and (seen(out) < moment or not (out / "checkpoints").is_dir()):
+        while run.poll() is None and (seen(out) < moment or not any((out / "checkpoints").glob("[0-9]*"))):
             time.sleep(0.002)
         time.sleep(delay)
         run.send_signal(signal.SIGKILL)
