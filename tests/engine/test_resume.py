@@ -19,7 +19,7 @@ from tests.engine import running
 WGAN = [
     "wgan-digits", "--set", "G_width=4", "D_net=dcgan4", "D_width=4", "batch=16", "n_critic=2", "dim_z=8", "flip=true",
 ]  # fmt: skip
-CASES = {"wgan, RMSProp, batch norm": (WGAN, 4_000), "wgan-gp, Adam, EMA": (running.TOY, 9_000)}
+CASES = {"wgan, RMSProp, batch norm": (WGAN, 2_500), "wgan-gp, Adam, EMA": (running.TOY, 6_000)}
 
 
 @pytest.mark.parametrize("case", CASES)
