@@ -81,7 +81,10 @@ def step(
         for key, value in {f"{phase.player}/loss": loss.total, **loss.logs}.items():
             logs.setdefault(key, []).append(value.detach().float())
     gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
-    logs.setdefault(f"{phase.player}/grad", []).append(torch.nn.utils.get_total_norm(gradients))
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not torch.isfinite(norm):  # a finite loss may have an infinite slope, as a gradient penalty where D is flat
+        raise NonFinite(f"the gradient of {phase.player} is {norm.item()}, stopped before its optimiser stepped")
+    logs.setdefault(f"{phase.player}/grad", []).append(norm)
     optim.set_lr(optimiser, gan.config, phase.player, gan.images_seen)
     optimiser.step()
     if phase.after is not None:
