@@ -148,12 +148,17 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("subject", type=Path, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
     p.add_argument("--data", required=True, help="the reference: digits, ring8, ..., or a path")
     p.add_argument("--split", default="train", metavar="NAME", help="of the reference (default: train)")
-    p.add_argument("--metrics", default="fid,kid,is,prdc", help="fid,kid,is,prdc,intra_fid,cas,memorisation")
+    p.add_argument(
+        "--held-out", metavar="NAME", help="split for cas and memorisation (default: test, if there is one; or none)"
+    )
+    p.add_argument("--metrics", help="fid,kid,is,prdc,intra_fid,cas,memorisation; or of pairs mse,psnr,ssim,lpips")
     p.add_argument("--features", default="own", metavar="NAME", help="inception, own, timm:MODEL (default: own)")
-    p.add_argument("--weights", type=Path, metavar="FILE", help="of the feature network, instead of a download")
+    p.add_argument(
+        "--weights", type=Path, action="append", metavar="FILE", help="of the feature network (lpips: give it twice)"
+    )
     p.add_argument("--resize", metavar="FILTER", help="tf1_bilinear (the original FID), clean_bicubic, ...")
     p.add_argument("-n", type=positive, metavar="N", help="samples (default: as many as the reference, at most 50000)")
-    p.add_argument("--seed", type=int, default=0, help="of the first sample (default: 0)")
+    p.add_argument("--seed", type=seed, default=0, help="of the first sample (default: 0)")
     p.add_argument("--seeds", type=positive, default=1, metavar="K", help="sample sets: prints mean and spread")
     p.add_argument("--intervals", type=positive, default=None, metavar="K", help="95 %% intervals from K half samples")
     p.add_argument("--truncation", type=float, metavar="T")
@@ -306,13 +311,14 @@ def train(args: argparse.Namespace) -> int:
 def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
     """ganvas train --resume"""
     from ganvas import api
+    from ganvas.engine.run import Settings
 
     if args.out is not None or args.dry_run:
         option = "--dry-run" if args.dry_run else "--out"
         raise InputError(f"{option} given with --resume, which goes on in the run's own folder; leave one of them out")
     images = overrides.pop("images", None)
-    names = ("preset", "resolution", "seed", "precision", "fit", "max_unreadable", "checkpoint_every")
-    asked = {k: getattr(args, k) for k in (*names, "sample_every", "log_every") if getattr(args, k) is not None}
+    names = {"preset", "resolution", *Settings.model_fields} - {"data", "device"}
+    asked = {k: getattr(args, k) for k in sorted(names) if getattr(args, k) is not None}
     if args.data is not None:
         embedded = args.data in ("digits", "ring8", "grid25", "swissroll")
         asked["data"] = args.data if embedded else str(Path(args.data).expanduser().resolve())
@@ -428,17 +434,24 @@ def write_npz(path: Path, x: Any) -> None:
 
 def evaluate(args: argparse.Namespace) -> None:
     """ganvas evaluate"""
-    from ganvas import api, scoring
+    from ganvas import api
+    from ganvas.files import must_be_writable
+    from ganvas.metrics.compare import describe
     from ganvas.metrics.protocol import write_scores
 
+    if args.json is not None:
+        must_be_writable(args.json)
+    if args.intervals is not None and args.intervals < 20:
+        raise InputError(f"--intervals {args.intervals} given, expected 20 half samples or more, as 200")
     subject, scores = api.evaluate(
         args.subject,
         args.data,
         metrics=args.metrics,
         features=args.features,
-        weights=args.weights,
+        weights=args.weights or (),
         resize=args.resize,
         split=args.split,
+        held_out=args.held_out,
         n=args.n,
         seed=args.seed,
         sets=args.seeds,
@@ -450,7 +463,7 @@ def evaluate(args: argparse.Namespace) -> None:
         progress=seen(),
     )
     for score in scores:
-        print(scoring.describe(score))
+        print(describe(score))
     if args.json is not None:
         write_scores(args.json, subject, scores)
         say(f"scores with their protocols: {args.json}")
@@ -458,11 +471,11 @@ def evaluate(args: argparse.Namespace) -> None:
 
 def compare(args: argparse.Namespace) -> None:
     """ganvas compare"""
-    from ganvas import scoring
+    from ganvas.metrics.compare import cell, mean_over_files
     from ganvas.metrics.compare import compare as tabulate
 
     if args.mean:
-        for line in scoring.mean_over_files(args.files):
+        for line in mean_over_files(args.files, args.ignore):
             print(line)
         return
     table = tabulate(args.files, args.ignore)
@@ -474,7 +487,7 @@ def compare(args: argparse.Namespace) -> None:
     for title in ("", *(column.title for column in table.columns)):
         shown.add_column(title, justify="right" if title else "left", overflow="fold")
     for i, row in enumerate(table.rows):
-        shown.add_row(row, *(scoring.cell(column.cells[i]) for column in table.columns))
+        shown.add_row(row, *(cell(column.cells[i]) for column in table.columns))
     console = Console()
     console.width = max(console.width, 120)
     console.print(shown)
