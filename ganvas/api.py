@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from ganvas import data as datasets
 from ganvas import folder as model_folder
-from ganvas import latents, scoring
+from ganvas import latents, pairing, scoring
 from ganvas.data import Images, Kind
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
@@ -29,8 +29,9 @@ from ganvas.files import drop_strays, one_line
 from ganvas.folder import Description
 from ganvas.gan import GAN, Batch, Config, Preset, configure
 from ganvas.latents import TruncationForm
+from ganvas.metrics.evaluate import METRICS
 from ganvas.metrics.evaluate import Settings as MetricSettings
-from ganvas.metrics.protocol import Protocol, Score
+from ganvas.metrics.protocol import Score
 from ganvas.metrics.reference import Progress
 from ganvas.papers import PAPERS
 
@@ -354,7 +355,7 @@ def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: 
         PAPERS[recipe.paper].title,
         images,
         settings,
-        scoring.scorer(settings.score, images, 10_000, settings.device),
+        scoring.scorer(settings.score, images, 10_000, settings.device, recipe.config.num_classes),
         screen,
     )
 
@@ -363,11 +364,12 @@ def evaluate(
     subject: str | Path,
     data: str,
     *,
-    metrics: str = "fid,kid,is,prdc",
+    metrics: str | None = None,
     features: str = "own",
-    weights: Path | None = None,
+    weights: Sequence[Path] = (),
     resize: str | None = None,
     split: str = "train",
+    held_out: str | None = None,
     n: int | None = None,
     seed: int = 0,
     sets: int = 1,
@@ -380,46 +382,99 @@ def evaluate(
 ) -> tuple[str, list[Score]]:
     """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
 
-    The reference is decoded as the model's training images were (a folder's as large as its images).  n: samples, as
-    many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean and spread are
-    given.  intervals: random halves for 95 % intervals; 0: none.  Every score carries its protocol.
+    The reference is decoded as the model's training images were (a folder's as large as its images).  metrics: None is
+    fid, kid, is and prdc, or what the data allow of them; mse, psnr, ssim and lpips compare images of the same name.
+    n: samples, as many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean
+    and spread are given.  held_out: a split that the model has not seen, for cas and memorisation; None is the test
+    split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
+    Every score carries its protocol.
     """
     path = Path(subject).expanduser()
-    settings = MetricSettings(intervals=intervals)
-    if not (path / model_folder.CONFIG).is_file():
-        images = datasets.load(path)
-        resolution, channels = images.x.shape[2], images.x.shape[1]
-        reference = datasets.load(data, resolution=resolution, channels=channels, split=split)
-        eyes = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
-        names = scoring.names_of(metrics)
-        found = scoring.score_batches(
-            scoring.real_batches(images), reference, names, eyes, Protocol(), settings, progress
-        )
-        return path.name, found
-    gan = load(path, device)
-    description, c = model_folder.read(path), gan.config
-    is_toy = c.resolution == 0
-    reference = datasets.load(
-        data,
-        resolution=c.resolution or None,
-        channels=None if is_toy else c.channels,
-        fit=description.training.get("fit", "crop"),
-        split=split,
-    )
-    if reference.is_toy != is_toy:
+    names = scoring.names_of(metrics) if metrics is not None else None
+    if names is not None and pairing.are_paired(names):
+        if (path / model_folder.CONFIG).is_file():
+            raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
+        return path.resolve().name, pairing.score_pairs(path, data, names, split, weights, progress)
+    if len(weights) > 1:
+        raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
+    how: dict[str, Any] = {"split": split}
+    gan, images = None, None
+    if (path / model_folder.CONFIG).is_file():
+        gan = load(path, device)
+        training = model_folder.read(path).training
+        how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
+        how |= {"fit": training.get("fit", "crop"), "max_unreadable": training.get("max_unreadable", 0.0)}
+        how["channels"] = how["channels"] if gan.config.resolution else None
+    else:
+        images = _samples_of(path)
+        if truncation is not None or standing:
+            raise InputError(f"{path} is a folder of images; --truncation and --standing are for models")
+        how |= {"resolution": images.x.shape[2], "channels": images.x.shape[1]}
+    reference = datasets.load(data, **how)
+    if reference.is_toy != (gan is not None and gan.config.resolution == 0):
         raise InputError(
-            f"{path} makes {'points' if is_toy else 'images'}, {data} holds the other kind; give it alike data"
+            f"{path} {'holds images' if gan is None or gan.config.resolution else 'makes points'}, "
+            f"{data} {'are points' if reference.is_toy else 'holds images'}; give it alike data"
         )
+    labelled = bool(gan.config.num_classes) if gan is not None else images is not None and images.y is not None
+    names = scoring.checked(names, reference, labelled)
+    wants_held_out = any(METRICS[name].held_out for name in names or () if name in METRICS)
+    against = scoring.Reference(
+        reference,
+        _held_out(data, held_out, reference, how) if wants_held_out or held_out is not None else None,
+        MetricSettings(intervals=intervals),
+        progress,
+    )
     network: Extractor | None = None
-    if not is_toy:
-        network = scoring.feature_network(features, reference, weights, resize, str(choose_device(device)))
+    if not reference.is_toy:
+        learned = reference if features != "own" else _train_split(data, reference, how)
+        weight = weights[0] if weights else None
+        network = scoring.feature_network(features, learned, weight, resize, str(choose_device(device)))
+    name = path.resolve().name
+    if gan is None:
+        assert images is not None
+        assert network is not None
+        return name, scoring.score_folder(images, against, names, network, n, seed, sets)
     ema = model_folder.read_facts(path).get("ema")
     samples = scoring.Samples(
         n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
     )
-    names = scoring.names_of(metrics)
-    name = path.resolve().name
-    return name, scoring.score_gan(gan, reference, names, network, samples, sets, settings, progress)
+    return name, scoring.score_gan(gan, against, names, network, samples, sets)
+
+
+def _samples_of(path: Path) -> Images:
+    """A folder of samples, all of one size: a resize would be part of what is measured.  Raises InputError."""
+    native = datasets.peek(path).native
+    if native is None or native[0] != native[1]:
+        size = f"{native[1]}x{native[0]}" if native else "several sizes"
+        raise InputError(f"{path} holds images of {size}; expected square ones of one size, as samples are")
+    return datasets.load(path)
+
+
+def _splits(data: str, reference: Images) -> list[str]:
+    """The splits of a data set, but for the one that is the reference."""
+    kind = datasets.peek(data, split=str(reference.preprocessing["split"]))
+    return [name for name in kind.splits if name != reference.preprocessing["split"]]
+
+
+def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, Any]) -> Images | None:
+    """The split that was asked for; else, beside the train split, the one that is there for testing."""
+    if asked == "none" or reference.is_toy:
+        return None
+    others = _splits(data, reference)
+    if asked is None:
+        trained = reference.preprocessing["split"] == "train"
+        asked = next((name for name in ("test", "val") if name in others and trained), None)
+        return datasets.load(data, **{**how, "split": asked}) if asked else None
+    found = datasets.load(data, **{**how, "split": asked})
+    if found.preprocessing["split"] == reference.preprocessing["split"]:
+        raise InputError(f"--held-out {asked} is the reference itself; expected one of {', '.join([*others, 'none'])}")
+    return found
+
+
+def _train_split(data: str, reference: Images, how: dict[str, Any]) -> Images:
+    """What `own` is trained on, whichever split is the reference: one network for all splits of a data set."""
+    return datasets.load(data, **{**how, "split": "train"}) if "train" in _splits(data, reference) else reference
 
 
 def decoding(screen: Screen) -> Any:

@@ -484,10 +484,13 @@ def compare(args: argparse.Namespace) -> None:
     from rich.table import Table
 
     shown = Table(box=SIMPLE)
-    for title in ("", *(column.title for column in table.columns)):
+    titles = [column.title for column in table.columns]
+    texts = [[cell(column.cells[i]) for column in table.columns] for i in range(len(table.rows))]
+    wide = len(titles) > len(table.rows)  # then the files stand side by side, and metrics below each other
+    for title in ("", *(table.rows if wide else titles)):
         shown.add_column(title, justify="right" if title else "left", overflow="fold")
-    for i, row in enumerate(table.rows):
-        shown.add_row(row, *(cell(column.cells[i]) for column in table.columns))
+    for name, row in zip(titles, zip(*texts)) if wide else zip(table.rows, texts):
+        shown.add_row(name, *row)
     console = Console()
     console.width = max(console.width, 120)
     console.print(shown)

@@ -1,12 +1,13 @@
 """Scores of a GAN or of a folder of images against a data set, each with its protocol; and the watch over a run.
 
-Here: how samples and references are brought to the metrics.  Not here: the metrics (metrics/) and their features.
+Here: how samples and references are brought to the metrics.  Not here: the metrics (metrics/) and their features, and
+pairs of images (pairing.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +23,18 @@ from ganvas.latents import TruncationForm
 from ganvas.metrics import evaluate as metrics
 from ganvas.metrics.compare import summarise
 from ganvas.metrics.modes import mode_coverage
-from ganvas.metrics.protocol import Protocol, Score, differences, read_scores, versions
+from ganvas.metrics.protocol import Protocol, Score, versions
 from ganvas.metrics.reference import Progress
 
 BATCH = 64  # images at a time; no score depends on it
+DEFAULT = ("fid", "kid", "is", "prdc")
+TOY = ("modes", "sliced")  # what points are measured by
 Batches = Iterator[tuple[Tensor, Tensor | None]]
+
+# what chooses the best model of a run -> (metric, the beginning of the score's name)
+CHOICES = {"fid": ("fid", "F"), "kid": ("kid", "K"), "is": ("is", "IS"), "intra_fid": ("intra_fid", "intra")}
+CHOICES |= {"cas": ("cas", "CAS"), **{name: ("prdc", name) for name in ("precision", "recall", "density", "coverage")}}
+SAMPLED = 1_000_000  # the first seed of the samples that choose: away from those that people look at
 
 
 @dataclass(frozen=True)
@@ -40,10 +48,51 @@ class Samples:
     standing: int = 0  # batches for standing statistics; 0: the stored running statistics
     ema: bool | None = None
 
-    def record(self) -> Protocol:
-        """What of this belongs into the protocol."""
+    def record(self, gan: GAN) -> Protocol:
+        """What of this belongs into the protocol; a mode of batch norm only where the model has batch norm."""
         batch_norm = f"standing-{self.standing}" if self.standing else "running"
-        return Protocol(seeds=(self.seed,), truncation=self.truncation, ema=self.ema, batch_norm=batch_norm)
+        normed = any(name.endswith(("running_mean", "stored_mean")) for name, _ in gan.named_buffers())
+        return Protocol(
+            seeds=(self.seed,),
+            truncation=self.truncation,
+            truncation_form=self.truncation_form if self.truncation is not None else None,
+            ema=self.ema,
+            batch_norm=batch_norm if normed else None,
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What samples are held against, and the settings of the comparison.  held_out: a split not trained on, if any"""
+
+    images: Images
+    held_out: Images | None = None
+    settings: metrics.Settings | None = None
+    progress: Progress | None = None
+    fingerprint: str | None = None  # of the images, as a record has it, where it is known already
+
+
+def names_of(text: str) -> list[str]:
+    """A comma-separated list of metrics."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def checked(names: Sequence[str] | None, reference: Images, labelled: bool) -> list[str] | None:
+    """The metrics asked for; raises InputError for those unknown, or impossible here, before any work is done.
+
+    None stays None, "whatever fits", and for a toy becomes all it has.  labelled: do the samples have classes?
+    """
+    if reference.is_toy:
+        if unfit := [name for name in names or () if name not in TOY]:
+            raise InputError(f"{', '.join(unfit)} asked of points in the plane, expected some of {', '.join(TOY)}")
+        return list(names or TOY)
+    if names is None:
+        return None
+    for name, metric in metrics.chosen_metrics(names).items():
+        if "labels" in metric.fake and (reference.y is None or not labelled):
+            who = reference.name if reference.y is None else "the samples"
+            raise InputError(f"{name} compares class by class, but there are no classes in {who}; leave it out")
+    return list(names)
 
 
 def feature_network(
@@ -59,12 +108,14 @@ def cache_folder() -> Path:
     return datasets.cache_directory() / "scores"
 
 
-def real_batches(images: Images) -> Batches:
-    """uint8 [N, C, H, W] with labels, in order."""
-    for start in range(0, len(images), BATCH):
-        x = torch.from_numpy(np.array(images.x[start : start + BATCH]))
-        y = torch.from_numpy(images.y[start : start + BATCH]) if images.y is not None else None
-        yield x, y
+def real_batches(images: Images, rows: np.ndarray | None = None, y: Tensor | None = None) -> Batches:
+    """uint8 [N, C, H, W] with labels (those of the images, or y), in the order of the rows."""
+    rows = np.arange(len(images)) if rows is None else rows
+    labels = torch.from_numpy(images.y) if y is None and images.y is not None else y
+    for start in range(0, len(rows), BATCH):
+        part = rows[start : start + BATCH]
+        x = torch.from_numpy(np.array(images.x[part]))
+        yield x, labels[torch.from_numpy(part)] if labels is not None else None
 
 
 def sampled_batches(gan: GAN, samples: Samples) -> Batches:
@@ -81,46 +132,122 @@ def sampled_batches(gan: GAN, samples: Samples) -> Batches:
         yield to_uint8(x).cpu(), y.cpu() if y is not None else None
 
 
+def numbering(names: Sequence[str], num_classes: int, reference: Images) -> Tensor | None:
+    """The reference's index of each class of the samples, found by name.  -> [num_classes], or None: as they are
+
+    Without names on either side the numbers must do.  Raises InputError for a class that the reference lacks.
+    """
+    known = list(reference.class_names)
+    if not names or not known:
+        if known and num_classes > len(known):
+            raise InputError(f"the samples have {num_classes} classes, {reference.name} has {len(known)}")
+        return None
+    if strangers := [name for name in names if name not in known]:
+        raise InputError(
+            f"class {strangers[0]!r} of the samples is not in {reference.name}, which has {', '.join(known[:12])}; "
+            "give the classes the same names, or leave class-wise metrics out"
+        )
+    return torch.tensor([known.index(name) for name in names])
+
+
 def score_gan(
     gan: GAN,
-    reference: Images,
-    names: Sequence[str],
+    reference: Reference,
+    names: Sequence[str] | None,
     network: Extractor | None,
     samples: Samples,
     sets: int = 1,
-    settings: metrics.Settings | None = None,
-    progress: Progress | None = None,
 ) -> list[Score]:
     """Scores of `sets` disjoint sample sets; with more than one, their means and standard deviations."""
     runs = []
     for k in range(sets):
-        one = Samples(**{**samples.__dict__, "seed": samples.seed + k * samples.n})
-        if reference.is_toy:
-            runs.append(score_toy(gan, reference, one))
+        one = replace(samples, seed=samples.seed + k * samples.n)
+        if reference.images.is_toy:
+            runs.append(score_toy(gan, reference.images, names or TOY, one))
             continue
         assert network is not None, "images need a feature network"
-        runs.append(
-            score_batches(sampled_batches(gan, one), reference, names, network, one.record(), settings, progress)
-        )
+        fake = sampled_batches(gan, one)
+        if class_wise(names):
+            fake = renumbered(fake, numbering(gan.class_names, gan.config.num_classes, reference.images))
+        runs.append(score_batches(fake, reference, names, network, one.record(gan)))
     return summarise(runs) if sets > 1 else runs[0]
 
 
+def score_folder(
+    images: Images,
+    reference: Reference,
+    names: Sequence[str] | None,
+    network: Extractor,
+    n: int | None = None,
+    seed: int = 0,
+    sets: int = 1,
+) -> list[Score]:
+    """Scores of images as they are: of all, or of `sets` disjoint sets of n.
+
+    Seed s stands for the images n s to n (s + 1) of one shuffle, so that other seeds are other images.
+    """
+    if n is None and sets == 1:
+        parts = [(np.arange(len(images)), Protocol())]
+    else:
+        n = n or len(images) // (seed + sets)
+        if n < 1 or n * (seed + sets) > len(images):
+            raise InputError(f"{images.name} holds {len(images):,} images, too few for set {seed + sets} of {n or 1:,}")
+        order = np.random.RandomState(0).permutation(len(images))
+        parts = [(np.sort(order[s * n : (s + 1) * n]), Protocol(seeds=(s,))) for s in range(seed, seed + sets)]
+    table = numbering(images.class_names, len(images.class_names), reference.images) if class_wise(names) else None
+    runs = [
+        score_batches(renumbered(real_batches(images, rows), table), reference, names, network, record)
+        for rows, record in parts
+    ]
+    return summarise(runs) if sets > 1 else runs[0]
+
+
+def class_wise(names: Sequence[str] | None) -> bool:
+    """Does one of these metrics compare class by class?"""
+    return any("labels" in metrics.METRICS[name].fake for name in names or () if name in metrics.METRICS)
+
+
+def renumbered(batches: Batches, table: Tensor | None) -> Batches:
+    """The batches with their classes numbered as in the table."""
+    for x, y in batches:
+        yield x, y if y is None or table is None else table[y]
+
+
 def score_batches(
-    fake: Batches,
-    reference: Images,
-    names: Sequence[str],
+    fake: Iterable[tuple[Tensor, Tensor | None]],
+    reference: Reference,
+    names: Sequence[str] | None,
     network: Extractor,
     record: Protocol,
-    settings: metrics.Settings | None = None,
-    progress: Progress | None = None,
 ) -> list[Score]:
-    """Scores of any stream of images against a decoded data set."""
-    how = record.model_copy(
-        update={"reference": reference.name, "split": str(reference.preprocessing.get("split", ""))}
-    )
+    """Scores of any stream of images against a decoded data set.  names: None is all of `DEFAULT` that can be had."""
+    images, held_out = reference.images, reference.held_out
+    if names is None:
+        device = next((p.device for p in network.parameters()), torch.device("cpu"))
+        logits = network(torch.from_numpy(np.array(images.x[:1])).to(device)).logits
+        names = [name for name in DEFAULT if name != "is" or logits is not None]
+    how = record.model_copy(update=origin(images))
     return metrics.evaluate(
-        fake, Again(reference), names, network, protocol=how, settings=settings, cache=cache_folder(), progress=progress
+        fake,
+        Again(images),
+        names,
+        network,
+        protocol=how,
+        settings=reference.settings,
+        reference_fingerprint=reference.fingerprint,
+        held_out=(str(held_out.preprocessing["split"]), Again(held_out)) if held_out is not None else None,
+        cache=cache_folder(),
+        progress=reference.progress,
     )
+
+
+def origin(images: Images) -> dict[str, str]:
+    """Name, split and decoding of a reference, as the protocol has them."""
+    how, decoding = images.preprocessing, ""
+    if not images.is_toy:
+        changed = [str(how["fit"]), str(how["filter"])] if how.get("filter") else ["as it is"]
+        decoding = ", ".join(["x".join(map(str, images.x.shape[1:])), *changed])
+    return {"reference": images.name, "split": str(how.get("split", "")), "decoding": decoding}
 
 
 class Again:
@@ -133,91 +260,64 @@ class Again:
         return real_batches(self.images)
 
 
-def score_toy(gan: GAN, reference: Images, samples: Samples) -> list[Score]:
+def score_toy(gan: GAN, reference: Images, names: Sequence[str], samples: Samples) -> list[Score]:
     """Modes covered, share of samples on a mode, and the sliced Wasserstein distance to the data."""
     from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 
-    points = gan.sample(samples.n, samples.seed, batch=4096).cpu()
-    record = samples.record().model_copy(
+    points = gan.sample(
+        samples.n, samples.seed, None, samples.truncation, 4096, truncation_form=samples.truncation_form
+    ).cpu()
+    record = samples.record(gan).model_copy(
         update={
-            "reference": reference.name,
+            **origin(reference),
             "reference_hash": reference.fingerprint,
             "reference_count": len(reference),
             "sample_count": samples.n,
             "versions": versions(),
         }
     )
-    distance = sliced_wasserstein(points, torch.from_numpy(np.array(reference.x)))
-    scores = [Score(name="sliced-Wasserstein", value=distance, protocol=record)]
+    scores = []
     modes, std = datasets.toy_modes(reference.name), datasets.toy_std(reference.name)
-    if modes is None or std is None:
-        return scores
-    found = mode_coverage(points, torch.from_numpy(modes), std, at_least=max(1, samples.n // 500))
-    how = record.model_copy(update={"settings": {"within_std": 3.0, "at_least": max(1, samples.n // 500)}})
-    values = {"modes": found.covered, "high-quality": found.high_quality, "mode-KL": found.divergence}
-    return [*(Score(name=name, value=value, protocol=how) for name, value in values.items()), *scores]
+    if "modes" in names and modes is not None and std is not None:
+        least = max(1, samples.n // 500)
+        found = mode_coverage(points, torch.from_numpy(modes), std, at_least=least)
+        how = record.model_copy(update={"settings": {"within_std": 3.0, "at_least": least}})
+        values = {"modes": found.covered, "high-quality": found.high_quality, "mode-KL": found.divergence}
+        scores += [Score(name=name, value=value, protocol=how) for name, value in values.items()]
+    if "sliced" in names:
+        distance = sliced_wasserstein(points, torch.from_numpy(np.array(reference.x)))
+        scores.append(Score(name="sliced-Wasserstein", value=distance, protocol=record))
+    if not scores:
+        raise InputError(f"{reference.name} has no modes to count; use --metrics sliced")
+    return scores
 
 
-def names_of(text: str) -> list[str]:
-    """A comma-separated list of metrics."""
-    return [name.strip() for name in text.split(",") if name.strip()]
+def scorer(
+    name: str, reference: Images, n: int, device: str = "cpu", num_classes: int = 0
+) -> Callable[[GAN], dict[str, float]]:
+    """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
 
-
-def describe(score: Score) -> str:
-    """One line for people: the number, its spread or interval, and the protocol in short."""
-    p = score.protocol
-    spread = f" ± {score.spread:.4g}" if score.spread is not None else ""
-    interval = f" [{score.interval[0]:.4g}, {score.interval[1]:.4g}]" if score.interval is not None else ""
-    how = [f"{p.sample_count:,} samples against {p.reference_count:,} of {p.reference} {p.split}".rstrip()]
-    if p.features:
-        how.append(f"features {p.features} {p.features_hash[:8]}, resize {p.resize}")
-    how += [f"seeds {', '.join(map(str, p.seeds))}"] if p.seeds else []
-    how += [f"truncation {p.truncation}"] if p.truncation is not None else []
-    how += [f"EMA {p.ema}, batch norm {p.batch_norm}"] if p.batch_norm else []
-    how += [f"{key} {value}" for key, value in p.settings.items()]
-    return f"{score.name:<14} {score.value:.5g}{spread}{interval}   ({'; '.join(how)})"
-
-
-def cell(score: Score | None) -> str:
-    """A score in a table."""
-    if score is None:
-        return ""
-    return f"{score.value:.5g}" + (f" ± {score.spread:.3g}" if score.spread is not None else "")
-
-
-def mean_over_files(files: Sequence[Path]) -> list[str]:
-    """Mean and standard deviation over the score files of several training runs; raises InputError if unlike."""
-    runs = [scores for _, scores in map(read_scores, files)]
-    first = runs[0]
-    for path, scores in zip(files, runs):
-        if [s.name for s in scores] != [s.name for s in first]:
-            raise InputError(f"{path} has other scores than {files[0]}; evaluate both with the same --metrics")
-        for a, b in zip(first, scores):
-            if apart := [name for name in differences(a.protocol, b.protocol) if name != "seeds"]:
-                raise InputError(f"{a.name} of {path} was made with another {', '.join(apart)} than that of {files[0]}")
-    return [describe(score) + f"   mean over {len(runs)} runs" for score in summarise(runs)]
-
-
-def lower_is_better(name: str) -> bool:
-    """Which way a score improves; names as `Score.name` has them."""
-    higher = ("IS", "precision", "recall", "density", "coverage", "CAS", "modes", "high-quality", "PSNR", "SSIM")
-    return not name.startswith(higher)
-
-
-def scorer(name: str, reference: Images, n: int, device: str = "cpu") -> Callable[[GAN], dict[str, float]]:
-    """A score to choose the best model of a run by; lower is better, so a rising one is negated.
-
-    name: "sliced" (cheap, pixels or points), or a metric of `ganvas evaluate` with the data set's own features.
+    name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features.  num_classes: of
+    the model.  Raises InputError at once for what could not be scored later.
     """
-    if name == "sliced" or reference.is_toy:
+    if name == "sliced":
         return sliced_scorer(reference)
-    if name not in metrics.METRICS:
-        raise InputError(f"score {name!r} given, expected sliced or one of {', '.join(metrics.METRICS)}")
+    if name not in CHOICES or reference.is_toy:
+        known = "sliced" if reference.is_toy else f"sliced, {', '.join(CHOICES)}"
+        raise InputError(f"score {name!r} given for {reference.name}, expected one of: {known}")
+    metric, start = CHOICES[name]
+    checked([metric], reference, bool(num_classes))
+    if name == "is" and not (reference.y is not None and reference.y.any()):
+        raise InputError(f"score is needs classes, which {reference.name} has not; use another, as --score fid")
     network = feature_network("own", reference, device=device)
+    samples = Samples(n=min(n, len(reference)), seed=SAMPLED)
+    hashes: list[str] = []  # of the reference: it is the same at every look
 
     def score(gan: GAN) -> dict[str, float]:
-        found = score_gan(gan, reference, [name], network, Samples(n=min(n, len(reference)), seed=1_000_000))
-        return {s.name: s.value if lower_is_better(s.name) else -s.value for s in found}
+        against = Reference(reference, fingerprint=hashes[0] if hashes else None)
+        found = score_gan(gan, against, [metric], network, samples)
+        hashes[:] = [found[0].protocol.reference_hash]
+        return {s.name: s.value for s in sorted(found, key=lambda s: not s.name.startswith(start))}
 
     return score
 
@@ -233,6 +333,6 @@ def sliced_scorer(images: Images) -> Callable[[GAN], dict[str, float]]:
     real = (real if images.is_toy else to_float(real)).flatten(1)
 
     def score(gan: GAN) -> dict[str, float]:
-        return {"sliced_wasserstein": sliced_wasserstein(gan.sample(n, seed=1_000_000).cpu().flatten(1), real)}
+        return {"sliced_wasserstein": sliced_wasserstein(gan.sample(n, seed=SAMPLED).cpu().flatten(1), real)}
 
     return score

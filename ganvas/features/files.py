@@ -105,7 +105,7 @@ def download(url: str, path: Path, sha256: str) -> Path:
         write_atomically(path, lambda part: _fetch(url, part, sha256))
     except OSError as error:
         raise InputError(
-            f"{path.name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as weights"
+            f"{path.name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as --weights"
         ) from None
     return path
 

@@ -54,7 +54,7 @@ class LPIPS(nn.Module):
         super().__init__()
         if net not in FILES:
             raise InputError(f"LPIPS network {net!r}, expected one of {', '.join(FILES)}")
-        self.name = f"LPIPS-{net}"
+        self.name, self.least = f"LPIPS-{net}", {"alex": 31, "vgg": 16}[net]  # pixels that the pools leave something of
         self.body, self.taps = _backbone(net)
         widths = [layer.out_channels for at in self.taps if isinstance(layer := self.body[at - 1], nn.Conv2d)]
         self.lin = nn.ParameterList([nn.Parameter(torch.zeros(1, width, 1, 1)) for width in widths])
@@ -79,6 +79,8 @@ class LPIPS(nn.Module):
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two batches [N, 3 or 1, H, W], uint8 or float in [-1, 1] -> distances [N]"""
+        if min(a.shape[2:]) < self.least:
+            raise InputError(f"{self.name} of {list(a.shape[2:])} pixels; it needs {self.least} a side, use SSIM or MSE")
         total = torch.zeros(len(a), device=a.device)
         for left, right, weight in zip(self._maps(a), self._maps(b), self.lin):
             total = total + ((left - right).square() * weight).sum(1).mean((1, 2))
@@ -96,13 +98,22 @@ class LPIPS(nn.Module):
         return maps
 
 
-def lpips(net: str = "alex", backbone: Path | None = None, lin: Path | None = None) -> LPIPS:
-    """LPIPS from its two files; raises InputError that tells what to download where one is not given."""
-    if net not in FILES:
+def lpips(net: str | None = "alex", backbone: Path | None = None, lin: Path | None = None) -> LPIPS:
+    """LPIPS from its two files; raises InputError that tells what to download where one is not given.
+
+    net: alex, vgg, or None: whichever the backbone is.
+    """
+    if net not in (None, *FILES):
         raise InputError(f"LPIPS network {net!r}, expected one of {', '.join(FILES)}")
     if backbone is None or lin is None:
+        files = FILES[net or "alex"]
         raise InputError(
-            f"LPIPS ({net}) needs two files: download {FILES[net][0]} (backbone) and {FILES[net][1]} (lin), "
-            "and pass both paths"
+            f"LPIPS ({net or 'alex'}) needs two files: download {files[0]} (backbone) and {files[1]} (lin), "
+            f"and pass both paths, on the command line as --weights {_name(files[0])} --weights {_name(files[1])}"
         )
-    return LPIPS(net, load_state(backbone), load_state(lin))
+    state = load_state(backbone)
+    return LPIPS(net or ("vgg" if "features.28.weight" in state else "alex"), state, load_state(lin))
+
+
+def _name(url: str) -> str:
+    return url.rsplit("/", 1)[1]

@@ -59,7 +59,13 @@ def timm_extractor(model: str, weights: Path | None = None) -> Timm:
         ) from None
     if model not in timm.list_models():
         raise InputError(f"timm has no model {model!r}; timm.list_models() names those it has")
-    net = timm.create_model(model, pretrained=weights is None)
-    if weights is not None:
-        net.load_state_dict(load_state(weights))
+    try:
+        net = timm.create_model(model, pretrained=weights is None)
+        if weights is not None:
+            net.load_state_dict(load_state(weights))
+    except (OSError, RuntimeError) as error:  # the network is away, or the file is another model's
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(
+            f"weights of timm:{model} cannot be had ({reason}); fetch them elsewhere and pass the file as --weights"
+        ) from None
     return Timm(model, net, timm_data.resolve_model_data_config(net))

@@ -24,15 +24,26 @@ class Cas(NamedTuple):
 
 
 def classification_accuracy_score(
-    fake: Tensor, fake_labels: Tensor, real: Tensor, real_labels: Tensor, seed: int = 0, steps: int = 400
+    fake: Tensor,
+    fake_labels: Tensor,
+    real: Tensor,
+    real_labels: Tensor,
+    seed: int = 0,
+    steps: int = 400,
+    held_out: tuple[Tensor, Tensor] | None = None,
 ) -> Cas:
-    """Both accuracies for uint8 images [N, C, H, W], or for features [N, F], with labels [N]; the same for a seed."""
+    """Both accuracies for uint8 images [N, C, H, W], or for features [N, F], with labels [N]; the same for a seed.
+
+    held_out: real images and labels that the samples' classifier is tested on, as Ravuri and Vinyals do; else it is
+    tested on `real`, of which a model that repeats its training set is a part.
+    """
     if fake.shape[1:] != real.shape[1:]:
         raise InputError(f"CAS of {list(fake.shape[1:])} and {list(real.shape[1:])}; samples and data must be alike")
-    num_classes = 1 + int(torch.cat([fake_labels, real_labels]).max())
+    test, test_labels = held_out or (real, real_labels)
+    num_classes = 1 + int(torch.cat([fake_labels, real_labels, test_labels]).max())
     settings = Settings(seed=seed, steps=steps)
     return Cas(
-        score=accuracy(fake, fake_labels, real, real_labels, num_classes, settings),
+        score=accuracy(fake, fake_labels, test, test_labels, num_classes, settings),
         inverse=accuracy(real, real_labels, fake, fake_labels, num_classes, settings),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganvas.errors import InputError
 from ganvas.metrics.protocol import Protocol, Score, differences, field, read_scores, version_differences
 
 
@@ -31,6 +32,7 @@ class Table:
 def compare(files: Sequence[Path], ignore: Sequence[str] = ()) -> Table:
     """The table of the files' scores.  ignore: names of protocol fields that may differ within a column."""
     read = [read_scores(Path(path)) for path in files]
+    _known(ignore)
     rows = tuple(_distinct([subject for subject, _ in read]))
     columns: list[Column] = []
     notes: list[str] = []
@@ -44,6 +46,13 @@ def compare(files: Sequence[Path], ignore: Sequence[str] = ()) -> Table:
             warnings += [text for i in group[1:] if (text := _versions(name, rows, given, group[0], i))]
         notes += [_why(name, rows, given, groups[0][0], group[0], ignore) for group in groups[1:]]
     return Table(rows, tuple(columns), tuple(notes), tuple(dict.fromkeys(warnings)))
+
+
+def _known(ignore: Sequence[str]) -> None:
+    """Raises InputError for a field that no protocol has: a slip there would refuse what was meant to pass."""
+    fields = [name for name in Protocol.model_fields if name not in ("versions", "settings")]
+    if unknown := [name for name in ignore if name not in fields and not name.startswith("settings.")]:
+        raise InputError(f"--ignore {unknown[0]} given, expected one of {', '.join(fields)}, settings.KEY")
 
 
 def _alike(given: list[Score | None], ignore: Sequence[str]) -> list[list[int]]:
@@ -92,6 +101,44 @@ def _versions(name: str, rows: Sequence[str], given: list[Score | None], a: int,
     return f"{rows[a]} and {rows[b]} were scored with different versions: {', '.join(parts)}" if parts else ""
 
 
+def describe(score: Score) -> str:
+    """One line for people: the number, its spread or interval, and the protocol in short."""
+    p = score.protocol
+    spread = f" ± {score.spread:.4g}" if score.spread is not None else ""
+    interval = f" [{score.interval[0]:.4g}, {score.interval[1]:.4g}]" if score.interval is not None else ""
+    how = [" ".join(filter(None, (f"{p.sample_count:,} samples against {p.reference_count:,} of", p.reference, p.split)))]
+    if p.features:
+        how.append(f"features {p.features} {p.features_hash[:8]}, resize {p.resize}")
+    how += [f"seeds {', '.join(map(str, p.seeds))}"] if p.seeds else []
+    how += [f"truncation {p.truncation} by {p.truncation_form}"] if p.truncation is not None else []
+    how += [f"EMA {'yes' if p.ema else 'no'}"] if p.ema is not None else []
+    how += [f"batch norm {p.batch_norm}"] if p.batch_norm else []
+    how += [f"{key} {_short(p, f'settings.{key}')}" for key in p.settings]
+    return f"{score.name:<14} {score.value:.5g}{spread}{interval}   ({'; '.join(how)})"
+
+
+def cell(score: Score | None) -> str:
+    """A score in a table."""
+    if score is None:
+        return ""
+    return f"{score.value:.5g}" + (f" ± {score.spread:.3g}" if score.spread is not None else "")
+
+
+def mean_over_files(files: Sequence[Path], ignore: Sequence[str] = ()) -> list[str]:
+    """Mean and standard deviation over the score files of several training runs; raises InputError if unlike."""
+    runs = [scores for _, scores in map(read_scores, files)]
+    _known(ignore)
+    first = runs[0]
+    for path, scores in zip(files, runs):
+        if [s.name for s in scores] != [s.name for s in first]:
+            raise InputError(f"{path} has other scores than {files[0]}; evaluate both with the same --metrics")
+        for a, b in zip(first, scores):
+            if apart := [name for name in differences(a.protocol, b.protocol) if name not in ("seeds", *ignore)]:
+                parts = ", ".join(f"{x} ({_short(a.protocol, x)} / {_short(b.protocol, x)})" for x in apart)
+                raise InputError(f"{a.name} of {files[0]} and of {path} have no mean, they differ in {parts}")
+    return [describe(score) + f"   mean over {len(runs)} runs" for score in summarise(runs, ignore)]
+
+
 def _distinct(names: list[str]) -> list[str]:
     """The names, numbered where one occurs more than once."""
     seen: dict[str, int] = {}
@@ -102,17 +149,17 @@ def _distinct(names: list[str]) -> list[str]:
     return result
 
 
-def summarise(runs: Sequence[list[Score]]) -> list[Score]:
+def summarise(runs: Sequence[list[Score]], ignore: Sequence[str] = ()) -> list[Score]:
     """Mean and standard deviation (n - 1) over sample sets or training runs; their seeds are joined in the record.
 
-    All runs must have the same scores, made alike but for the seeds.
+    All runs must have the same scores, made alike but for the seeds (and the fields of `ignore`).
     """
     assert runs, "no runs"
     result = []
     for scores in zip(*runs, strict=True):
         first = scores[0]
         for other in scores[1:]:
-            apart = [name for name in differences(first.protocol, other.protocol) if name != "seeds"]
+            apart = [name for name in differences(first.protocol, other.protocol) if name not in ("seeds", *ignore)]
             assert other.name == first.name, f"{first.name} beside {other.name}"
             assert not apart, f"{first.name}: runs differ in {apart}"
         values = [score.value for score in scores]

@@ -60,6 +60,7 @@ class Metric:
     settings: tuple[str, ...] = ()
     on_features: bool = True  # False: it looks at pixels, so its name does not carry the features
     interval: bool = True  # may be computed on half of the samples
+    held_out: bool = False  # looks at a held-out set, where there is one
 
 
 def _fid(fake: Seen, real: Seen, settings: Settings) -> Found:
@@ -89,19 +90,17 @@ def _intra(fake: Seen, real: Seen, settings: Settings) -> Found:
 
 
 def _cas(fake: Seen, real: Seen, settings: Settings) -> Found:
+    train = _given(real.images), _given(real.labels)
+    test = (_given(real.held_out.images), _given(real.held_out.labels)) if real.held_out is not None else None
     found = classification_accuracy_score(
-        _given(fake.images),
-        _given(fake.labels),
-        _given(real.images),
-        _given(real.labels),
-        settings.seed,
-        settings.steps,
+        _given(fake.images), _given(fake.labels), *train, settings.seed, settings.steps, held_out=test
     )
     return [("CAS", found.score, None), ("CAS-inverse", found.inverse, None)]
 
 
 def _memorisation(fake: Seen, real: Seen, settings: Settings) -> Found:
-    found = memorisation(_given(fake.features), _given(real.features), duplicate=settings.duplicate)
+    held_out = _given(real.held_out.features) if real.held_out is not None else None
+    found = memorisation(_given(fake.features), _given(real.features), held_out, duplicate=settings.duplicate)
     return [("NN-ratio", found.ratio, None), ("NN-closer", found.closer, None), ("duplicates", found.duplicates, None)]
 
 
@@ -117,8 +116,8 @@ METRICS = {
     "is": Metric(_is, frozenset({"logits"}), _NONE, ("splits", "seed")),
     "prdc": Metric(_prdc, _FEATURES, _FEATURES, ("k",), interval=False),  # its balls depend on the number of samples
     "intra_fid": Metric(_intra, _LABELLED, _LABELLED),
-    "cas": Metric(_cas, _PICTURES, _PICTURES, ("seed", "steps"), on_features=False, interval=False),
-    "memorisation": Metric(_memorisation, _FEATURES, _FEATURES, ("duplicate",)),
+    "cas": Metric(_cas, _PICTURES, _PICTURES, ("seed", "steps"), on_features=False, interval=False, held_out=True),
+    "memorisation": Metric(_memorisation, _FEATURES, _FEATURES, ("duplicate",), held_out=True),
 }
 
 
@@ -131,6 +130,7 @@ def evaluate(
     protocol: Protocol | None = None,
     settings: Settings | None = None,
     reference_fingerprint: str | None = None,
+    held_out: tuple[str, Images] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Score]:
@@ -138,17 +138,21 @@ def evaluate(
 
     Both are iterables of uint8 batches [N, C, H, W], or of (batch, labels).  protocol: what the caller knows (name and
     split of the reference, seeds, EMA, truncation, batch-norm mode); the rest of the record is filled in here.
+    held_out: name and images of a split that the model has not seen, for the metrics that know what to do with one.
     cache: the folder where statistics of the reference are kept.  progress(what, images so far) is called per batch.
     """
     settings = settings or Settings()
-    chosen = _chosen(metrics)
+    chosen = chosen_metrics(metrics)
     fake_needs = frozenset().union(*(metric.fake for metric in chosen.values()))
     real_needs = frozenset().union(*(metric.real for metric in chosen.values()))
+    held_needs = frozenset().union(*(metric.real for metric in chosen.values() if metric.held_out))
     if settings.intervals and "moments" in fake_needs:
         fake_needs |= _FEATURES
     seen_real = reference(
         real, extractor, real_needs, fingerprint=reference_fingerprint, cache=cache, progress=progress
     )
+    if held_out is not None and held_needs:
+        seen_real.held_out = reference(held_out[1], extractor, held_needs, cache=cache, progress=progress)
     seen_fake = look(fake, extractor, fake_needs, "samples", progress)
     record = (
         (protocol or Protocol())
@@ -164,23 +168,39 @@ def evaluate(
     )
     scores = []
     for metric in chosen.values():
-        scores += _scores(metric, seen_fake, seen_real, settings, record, extractor)
+        used = _used(metric, settings, seen_fake, seen_real, held_out[0] if held_out is not None else "")
+        scores += _scores(metric, seen_fake, seen_real, settings, used, record, extractor)
     return scores
 
 
-def _chosen(metrics: Sequence[str]) -> dict[str, Metric]:
+def chosen_metrics(metrics: Sequence[str]) -> dict[str, Metric]:
+    """The metrics of these names; raises InputError that lists the known ones."""
     unknown = [name for name in metrics if name not in METRICS]
     if unknown or not metrics:
         raise InputError(f"metrics {', '.join(unknown) or 'none'} asked for, expected some of: {', '.join(METRICS)}")
     return {name: METRICS[name] for name in metrics}
 
 
-def _scores(
-    metric: Metric, fake: Seen, real: Seen, settings: Settings, record: Protocol, extractor: Extractor
-) -> list[Score]:
+def _used(metric: Metric, settings: Settings, fake: Seen, real: Seen, held_out: str) -> dict[str, Any]:
+    """The settings of a metric for its record: what was used, not what was asked for."""
     used: dict[str, Any] = {key: value for key, value in asdict(settings).items() if key in metric.settings}
-    if "subset_size" in used:  # what was used, not what was asked for
+    if "subset_size" in used:
         used["subset_size"] = min(used["subset_size"], fake.count, real.count)
+    if metric.held_out and real.held_out is not None:
+        used |= {"held_out": held_out, "held_out_hash": real.held_out.fingerprint}
+        used |= {"held_out_count": real.held_out.count}
+    return used
+
+
+def _scores(
+    metric: Metric,
+    fake: Seen,
+    real: Seen,
+    settings: Settings,
+    used: dict[str, Any],
+    record: Protocol,
+    extractor: Extractor,
+) -> list[Score]:
     intervals: dict[str, tuple[float, float]] = {}
     found = metric.compute(fake, real, settings)
     if settings.intervals and metric.interval:
@@ -284,6 +304,6 @@ def _paired_score(name: str, values: Tensor, record: Protocol, lpips: LPIPS | No
         record = record.model_copy(update={"features": lpips.name, "features_hash": lpips.weights_hash})
     if name == "ssim":
         record = record.model_copy(update={"settings": {"window": paired.WINDOW, "sigma": 1.5, "border": "reflect"}})
-    spread = float(values.std()) if len(values) > 1 else None
+    spread = float(values.std()) if len(values) > 1 and values.isfinite().all() else None  # PSNR of equal images
     title = lpips.name if name == "lpips" and lpips is not None else name.upper()
     return Score(name=title, value=float(values.mean()), spread=spread, protocol=record)

@@ -36,6 +36,7 @@ class Protocol(BaseModel):
 
     reference: str = ""  # name of the data set
     split: str = ""  # of the data set
+    decoding: str = ""  # what its images were made into: "3x64x64, crop, lanczos"
     reference_hash: str = ""  # of the set of its images, see `features.files.Fingerprint`
     reference_count: int = 0  # images
     sample_count: int = 0  # images
@@ -49,7 +50,8 @@ class Protocol(BaseModel):
     seeds: tuple[int, ...] = ()  # of the sample sets
     ema: bool | None = None  # samples of the averaged generator
     truncation: float | None = None
-    batch_norm: str | None = None  # "running", "batch", "standing": which statistics the generator normalised by
+    truncation_form: str | None = None  # a form of `latents`: two models truncated at 0.5 may still be unlike
+    batch_norm: str | None = None  # "running", "standing-16": the statistics that the generator normalised by
     versions: dict[str, str] = {}  # of packages; reported, no reason to refuse
 
     def with_extractor(self, extractor: Extractor) -> Protocol:
@@ -88,6 +90,12 @@ def metric_name(metric: str, extractor: Extractor) -> str:
             extractor.resize, f"{other}-inception-{extractor.resize}"
         )
     return f"{other}-{extractor.name}"
+
+
+def lower_is_better(name: str) -> bool:
+    """Which way a score improves; names as `Score.name` has them."""
+    rising = ("IS", "precision", "recall", "density", "coverage", "CAS", "NN-ratio", "modes", "high-quality")
+    return not name.startswith((*rising, "PSNR", "SSIM"))
 
 
 def versions() -> dict[str, str]:

@@ -37,6 +37,7 @@ class Seen:
     logits: Tensor | None = None  # float32 [M, K]
     labels: Tensor | None = None  # int64 [M]
     images: Tensor | None = None  # uint8 [M, C, H, W]
+    held_out: Seen | None = None  # of a reference: other images of the same kind, which the model was not trained on
 
 
 def look(
@@ -117,9 +118,11 @@ def reference(
     if fingerprint is None and iter(images) is not images:
         fingerprint = _fingerprint_of(images)
     if fingerprint is not None:
-        stored = _load(_cache_path(cache, fingerprint, extractor), needs, fingerprint)
+        path = _cache_path(cache, fingerprint, extractor)
+        stored = _load(path, needs, fingerprint)
         if stored is not None:
             return stored
+        needs = needs | _kept(path)  # else two metrics asked for by turns would drive each other out
     seen = look(images, extractor, needs, "reference images", progress)
     if fingerprint is not None and fingerprint != seen.fingerprint:
         raise InputError("the reference images are not those of the fingerprint given; prepare the data set again")
@@ -153,6 +156,12 @@ def _load(path: Path, needs: frozenset[Need], fingerprint: str) -> Seen | None:
     for need in needs - {"moments"}:
         setattr(seen, need, tensors[need])
     return seen
+
+
+def _kept(path: Path) -> frozenset[Need]:
+    """What the cache holds already."""
+    stored = load_tensors(path)
+    return frozenset() if stored is None else frozenset(stored[1].get("needs", []))
 
 
 def _save(path: Path, seen: Seen) -> None:
