@@ -43,7 +43,7 @@ class Feed:
             x = self.x[index.to(self.device)]
         else:
             x = torch.from_numpy(self.images.x[index.numpy()]).to(self.device, non_blocking=True)
-        return x if self.images.is_toy else to_float(x)
+        return x if self.images.is_toy else to_float(x).contiguous(memory_format=torch.channels_last)
 
     def _epochs(self, position: int, n: int) -> range:
         return range(position // len(self.images), (position + n - 1) // len(self.images) + 1)

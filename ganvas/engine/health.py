@@ -16,6 +16,7 @@ COLLAPSED_DIVERSITY = 0.25  # of the real images' mean pairwise distance
 COLLAPSED_FALL = 0.4  # of the best diversity that the run has had
 COLLAPSED_DUPLICATES = 0.5  # share of samples with a twin
 COLLAPSED_BLANK = 0.5  # share of samples without content
+LATE = 0.5  # share of a run after which something should have been learned
 SATURATED = 0.999  # chance that D ranks a real image above a sample
 VANISHED = 1e-7  # norm of a player's gradient
 EXPLODED = 1e4
@@ -46,7 +47,7 @@ def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict
     if scores is not None:
         found["health/separation"] = health.separation(*scores)
     found |= {f"health/{key}": value for key, value in means.items() if key.endswith("/grad")}
-    return judged(found, peak)
+    return judged(found, peak, gan.images_seen / gan.config.images)
 
 
 @torch.no_grad()
@@ -64,8 +65,8 @@ def scored(gan: GAN, real: Batch, samples: Tensor) -> tuple[Tensor, Tensor] | No
     return None if first is None or second is None else (first.float().cpu(), second.float().cpu())
 
 
-def judged(found: dict[str, float], peak: float) -> Verdict:
-    """The verdict on the evidence of one look."""
+def judged(found: dict[str, float], peak: float, share: float = 0.0) -> Verdict:
+    """The verdict on the evidence of one look.  share: of the run that is over."""
     diversity, learned = found["health/diversity"], peak > COLLAPSED_DIVERSITY
     if learned and (diversity < COLLAPSED_DIVERSITY or diversity < COLLAPSED_FALL * peak):
         text = f"samples differ {diversity:.2f} times as much as real images do; {peak:.2f} was the most so far"
@@ -80,6 +81,9 @@ def judged(found: dict[str, float], peak: float) -> Verdict:
         if key.endswith("/grad") and not VANISHED < value < EXPLODED:
             what = "vanished" if value <= VANISHED else "exploded"
             return Verdict(found, f"warning: the gradient of {player} has {what}, its norm is {value:.2g}")
+    if not learned and share >= LATE and found["health/duplicates"] > COLLAPSED_DUPLICATES:
+        text = f"{found['health/duplicates']:.0%} of the samples have a twin, and never did they differ much"
+        return Verdict(found, f"warning: {text}; the run has not begun to learn, try other learning rates")
     if learned and found.get("health/separation", 0.5) > SATURATED:
         share = found["health/separation"]
         return Verdict(found, f"warning: D is saturated, it ranks a real image above a sample {share:.2%} of the time")

@@ -61,8 +61,10 @@ def flat_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def load_flat_state(optimiser: torch.optim.Optimizer, flat: dict[str, Tensor]) -> None:
     """The reverse of `flat_state`; learning rates come from the schedule, not from here."""
+    params = [p for group in optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in flat.items():
         index, key = name.split(".", 1)
-        state.setdefault(int(index), {})[key] = value
+        p = params[int(index)]  # the same layout in memory as in a run that never stopped, for the same bits
+        state.setdefault(int(index), {})[key] = torch.empty_like(p).copy_(value) if value.shape == p.shape else value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

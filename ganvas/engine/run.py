@@ -24,9 +24,10 @@ from ganvas.engine.log import Screen
 from ganvas.errors import InputError
 from ganvas.files import write_atomic
 from ganvas.gan import GAN, Batch
+from ganvas.metrics.protocol import lower_is_better
 from ganvas.ops.pixels import to_float, to_uint8
 
-Score = Callable[[GAN], dict[str, float]]  # lower is better; the first entry decides
+Score = Callable[[GAN], dict[str, float]]  # the first entry decides; its name says which way is better
 
 
 class Settings(BaseModel):
@@ -44,7 +45,7 @@ class Settings(BaseModel):
     sample_every: int = 0  # images; 0: a fortieth of the run, at most 250,000
     log_every: int = 0  # images; 0: a two-hundredth of the run, at most 50,000
     evaluate_every: int = 0  # images; 0: with every checkpoint
-    score: str = "sliced"  # what chooses best/: sliced, or a metric of `ganvas evaluate` with features "own"
+    score: str = "sliced"  # what chooses best/: sliced, or one of `scoring.CHOICES` with features "own"
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
 
     def interval(self, name: str, images: int) -> int:
@@ -104,10 +105,10 @@ class Run:
                 "iteration": str(gan.iteration),
                 "ema": str(bool(state.average)),
             }
-            facts["best"] = str(state.best)
+            facts["best"] = best_so_far(state)
             model_folder.write_weights(folder, gan.state_dict(), facts)
             counts = {name: sum(p.numel() for p in player.parameters()) for name, player in gan.players().items()}
-            score = f"After {gan.images_seen:,} images" + (f"; best so far {state.best}" if state.best else "")
+            score = f"After {gan.images_seen:,} images" + (f"; best so far: {best_so_far(state)}" if state.best else "")
         model_folder.write_description(folder, self.description)
         model_folder.write_card(folder, self.description, self.title, counts, score)
 
@@ -128,8 +129,9 @@ class Run:
         return {f"score/{name}": value for name, value in found.items()} | verdict.evidence, verdict
 
     def keep_best(self, state: State, name: str, value: float) -> None:
-        """best/, if the value is below the best so far."""
-        if not math.isfinite(value) or (state.best is not None and value >= state.best.get(name, math.inf)):
+        """best/, if the value is better than the best so far."""
+        sign = 1 if lower_is_better(name) else -1
+        if not math.isfinite(value) or (state.best is not None and sign * value >= sign * state.best[name]):
             return
         state.best = {name: value, "images": state.gan.images_seen}
         self.write_model(state, self.folder / "best")
@@ -163,6 +165,14 @@ def must_be_finite(state: State) -> None:
     for name, value in (*state.gan.state_dict().items(), *averages(state)):
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise NonFinite(f"{name} of the model is not finite")
+
+
+def best_so_far(state: State) -> str:
+    """The best score for people: "FD-own 12.3 at 60,000 images"."""
+    if state.best is None:
+        return "none"
+    name, value = next(iter(state.best.items()))
+    return f"{name} {value:.5g} at {state.best['images']:,} images"
 
 
 def averages(state: State) -> list[tuple[str, Tensor]]:

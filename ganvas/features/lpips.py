@@ -80,7 +80,7 @@ class LPIPS(nn.Module):
     def forward(self, a: Tensor, b: Tensor) -> Tensor:
         """Two batches [N, 3 or 1, H, W], uint8 or float in [-1, 1] -> distances [N]"""
         if min(a.shape[2:]) < self.least:
-            raise InputError(f"{self.name} of {list(a.shape[2:])} pixels; it needs {self.least} a side, use SSIM or MSE")
+            raise InputError(f"{self.name} of {list(a.shape[2:])} pixels, it needs {self.least} a side; use SSIM")
         total = torch.zeros(len(a), device=a.device)
         for left, right, weight in zip(self._maps(a), self._maps(b), self.lin):
             total = total + ((left - right).square() * weight).sum(1).mean((1, 2))

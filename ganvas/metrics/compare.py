@@ -106,7 +106,7 @@ def describe(score: Score) -> str:
     p = score.protocol
     spread = f" ± {score.spread:.4g}" if score.spread is not None else ""
     interval = f" [{score.interval[0]:.4g}, {score.interval[1]:.4g}]" if score.interval is not None else ""
-    how = [" ".join(filter(None, (f"{p.sample_count:,} samples against {p.reference_count:,} of", p.reference, p.split)))]
+    how = [f"{p.sample_count:,} samples against {p.reference_count:,} of {p.reference} {p.split}".rstrip()]
     if p.features:
         how.append(f"features {p.features} {p.features_hash[:8]}, resize {p.resize}")
     how += [f"seeds {', '.join(map(str, p.seeds))}"] if p.seeds else []

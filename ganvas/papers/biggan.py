@@ -132,9 +132,9 @@ class BigGAN(GAN):
         penalty = orthogonal_penalty(regularised(self.G), c.ortho if c.ortho_form == "paper" else c.ortho / 2)
         return Loss(total + penalty, {"G/ortho": penalty})
 
-    def scores(self, batch: Batch) -> Tensor:
-        """D(x, y).  -> [N]"""
-        return self.D(batch.x, batch.y).flatten()
+    def scores(self, batch: Batch) -> Tensor | None:
+        """D(x, y).  -> [N]; None for a generator whose D was never published"""
+        return self.D(batch.x, batch.y).flatten() if self.D is not None else None
 
     def code(self, request: Request) -> tuple[Tensor, Tensor | None]:
         """Latents [N, Z], and what stands for classes: embeddings [N, E], or one-hot rows [N, K]; both can be mixed."""
