@@ -109,7 +109,9 @@ def new_state(gan: GAN, device: torch.device) -> State:
     Convolutions keep their weights channels-last, the layout that the CPU's and the GPU's fast kernels want: 1.03 to
     1.29 times as many images a second (benchmarks/memory_format.py).
     """
-    gan.to(device=device, memory_format=torch.channels_last).train()
+    gan.to(device).train()
+    for module in gan.players().values():
+        torch.nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)
     optimisers = {name: optim.build(gan.config, name, player.parameters()) for name, player in gan.players().items()}
     return State(gan, optimisers, Average(gan) if gan.config.ema else None)
 
