@@ -231,7 +231,7 @@ def _intervals(
     generator = torch.Generator().manual_seed(settings.seed)
     draws: dict[str, list[float]] = {part: [] for part, _, _ in found}
     for _ in range(settings.intervals):
-        rows = torch.randperm(fake.count, generator=generator)[: fake.count // 2]
+        rows = _half(fake, "labels" in metric.fake, generator)
         for part, value, _ in metric.compute(_rows(fake, rows), real, settings):
             draws[part].append(value)
     result = {}
@@ -240,6 +240,16 @@ def _intervals(
         low, high = torch.quantile(values - values.mean(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
         result[part] = (value - high, value - low)
     return result
+
+
+def _half(seen: Seen, class_wise: bool, generator: torch.Generator) -> Tensor:
+    """Half of the rows at random; for a class-wise metric half of each class, or one might be left without any."""
+    order = torch.randperm(seen.count, generator=generator)
+    if not class_wise:
+        return order[: seen.count // 2]
+    labels = _given(seen.labels)[order]
+    parts = [order[labels == k] for k in labels.unique()]
+    return torch.cat([part[: len(part) // 2] for part in parts])
 
 
 def _rows(seen: Seen, rows: Tensor) -> Seen:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from ganvas.errors import InputError
 
+BLOCK = 16  # directions at a time
+
 
 def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 128, seed: int = 0, p: int = 2) -> float:
     """(mean over directions of W_p^p of the projections)^(1/p).  x [M, ...], y [N, ...], flattened to D numbers each
@@ -20,10 +22,13 @@ def sliced_wasserstein(x: Tensor, y: Tensor, projections: int = 128, seed: int =
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(x.shape[1], projections, generator=generator, dtype=torch.float64).to(x.device)
     directions /= directions.norm(dim=0)
-    left, right = (x @ directions).sort(0).values, (y @ directions).sort(0).values
-    at_left, at_right, width = _steps(len(x), len(y))
-    gaps = (left[at_left.to(x.device)] - right[at_right.to(x.device)]).abs() ** p
-    return float((gaps * width.to(x.device)[:, None]).sum(0).mean() ** (1 / p))
+    at_left, at_right, width = (steps.to(x.device) for steps in _steps(len(x), len(y)))
+    total = 0.0
+    for part in directions.T.split(BLOCK):  # each direction a row: sorting columns is several times as slow
+        left, right = (part @ x.T).sort(1).values, (part @ y.T).sort(1).values
+        gaps = (left[:, at_left] - right[:, at_right]).abs() ** p
+        total += float((gaps @ width).sum())
+    return float((total / projections) ** (1 / p))
 
 
 def _steps(m: int, n: int) -> tuple[Tensor, Tensor, Tensor]:
