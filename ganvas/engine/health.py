@@ -18,6 +18,7 @@ COLLAPSED_DUPLICATES = 0.5  # share of samples with a twin
 COLLAPSED_BLANK = 0.5  # share of samples without content
 LATE = 0.5  # share of a run after which something should have been learned
 SATURATED = 0.999  # chance that D ranks a real image above a sample
+WEAK = 1e-3  # norm of a gradient beside which that is a fault: a Wasserstein critic is meant to know all samples
 VANISHED = 1e-7  # norm of a player's gradient
 EXPLODED = 1e4
 
@@ -84,7 +85,8 @@ def judged(found: dict[str, float], peak: float, share: float = 0.0) -> Verdict:
     if not learned and share >= LATE and found["health/duplicates"] > COLLAPSED_DUPLICATES:
         text = f"{found['health/duplicates']:.0%} of the samples have a twin, and never did they differ much"
         return Verdict(found, f"warning: {text}; the run has not begun to learn, try other learning rates")
-    if learned and found.get("health/separation", 0.5) > SATURATED:
-        share = found["health/separation"]
-        return Verdict(found, f"warning: D is saturated, it ranks a real image above a sample {share:.2%} of the time")
+    weakest = min((value for key, value in found.items() if key.endswith("/grad")), default=0.0)
+    if learned and found.get("health/separation", 0.5) > SATURATED and weakest < WEAK:
+        text = f"it ranks a real image above a sample {found['health/separation']:.2%} of the time"
+        return Verdict(found, f"warning: D is saturated, {text}, and a player's gradient is down to {weakest:.2g}")
     return Verdict(found)

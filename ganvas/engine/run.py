@@ -113,16 +113,20 @@ class Run:
         model_folder.write_card(folder, self.description, self.title, counts, score)
 
     def evaluate(self, state: State, means: dict[str, float]) -> tuple[dict[str, float], health.Verdict]:
-        """Score and health of the players that sample; best/ if this is the best so far.  -> what to log, verdict"""
+        """Score of the players that sample, health of those that learn; best/ if it is the best so far.
+
+        -> what to log, verdict
+        """
         must_be_finite(state)  # best/ is no place for a critic that is not a number, however well G still scores
         gan, found = state.gan, {}
-        with averaged(gan, state.average):
-            if self.score is not None:
+        if self.score is not None:
+            with averaged(gan, state.average):
                 found = self.score(gan)
-            if self.images.is_toy or len(self.images) < 2:
-                verdict = health.Verdict({})  # a tight mode is no collapse; the toys have mode counts
-            else:
-                verdict = health.look(gan, self.real(), means, state.diversity)
+        # Health is that of the generator that learns: an average forgets slowly and hides for long that it collapsed.
+        if self.images.is_toy or len(self.images) < 2:
+            verdict = health.Verdict({})  # a tight mode is no collapse; the toys have mode counts
+        else:
+            verdict = health.look(gan, self.real(), means, state.diversity)
         state.diversity = max(state.diversity, verdict.evidence.get("health/diversity", 0.0))
         if found and not verdict.collapsed:
             self.keep_best(state, *next(iter(found.items())))

@@ -37,7 +37,12 @@ VERDICTS: list[tuple[dict[str, float], str, bool]] = [
     ({"health/G/grad": 1e-8}, "warning: the gradient of G has vanished, its norm is 1e-08", False),
     ({"health/D/grad": 2e4}, "warning: the gradient of D has exploded, its norm is 2e+04", False),
     ({"health/D/grad": float("nan")}, "warning: the gradient of D has exploded", False),
-    ({"health/separation": 0.9995}, "warning: D is saturated, it ranks a real image above a sample 99.95%", False),
+    ({"health/separation": 1.0, "health/D/grad": 2.0, "health/G/grad": 0.1}, "", False),
+    (
+        {"health/separation": 0.9995, "health/D/grad": 2.0, "health/G/grad": 1e-4},
+        "warning: D is saturated, it ranks a real image above a sample 99.95% of the time, and a player's gradient is",
+        False,
+    ),
 ]
 
 
@@ -100,7 +105,7 @@ def once() -> Callable[[GAN], bool]:
 
     def collapsed(gan: GAN) -> bool:
         if gan.images_seen == 48:
-            visits.add(hash(tuple(next(gan.G.parameters()).flatten()[:8].tolist())))
+            visits.add(hash(tuple(next(gan.D.parameters()).flatten()[:8].tolist())))
         return gan.images_seen == 48 and len(visits) == 1
 
     return collapsed
