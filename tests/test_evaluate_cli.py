@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas import api, folder
+from ganvas import evaluation, folder
 from ganvas.cli import main
 from ganvas.features import lpips, own, timm
 from ganvas.folder import Description
@@ -73,7 +73,7 @@ def here(world: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(world)
     monkeypatch.setenv("GANVAS_CACHE", str(world.parent / "evaluate-cache"))
     monkeypatch.setattr(own, "Settings", partial(own.Settings, steps=3, width=4, dim=6))
-    monkeypatch.setattr(api, "MetricSettings", partial(metrics.Settings, steps=3, subsets=3, splits=2, k=2))
+    monkeypatch.setattr(evaluation, "MetricSettings", partial(metrics.Settings, steps=3, subsets=3, splits=2, k=2))
     return world
 
 
@@ -187,7 +187,7 @@ def test_timm_weights_that_cannot_be_had_are_one_line(monkeypatch: pytest.Monkey
             raise OSError("offline")
 
     monkeypatch.setattr(timm.importlib, "import_module", lambda name: Away)
-    with pytest.raises(api.InputError, match=r"weights of timm:resnet18 cannot be had \(offline\).*--weights"):
+    with pytest.raises(evaluation.InputError, match=r"weights of timm:resnet18 cannot be had \(offline\).*--weights"):
         timm.timm_extractor("resnet18")
 
 
@@ -262,14 +262,14 @@ def test_classes_are_matched_by_name_not_by_number(here: Path, out: Path, tmp_pa
         (reference / name).mkdir(parents=True)
         for i in range(12):
             (reference / name / f"{i}.png").write_bytes((here / "data" / "train" / name / f"{i}.png").read_bytes())
-    images, data3 = api.datasets.load(samples), api.datasets.load(reference)
-    table = api.scoring.numbering(images.class_names, 2, data3)
+    images, data3 = evaluation.datasets.load(samples), evaluation.datasets.load(reference)
+    table = evaluation.scoring.numbering(images.class_names, 2, data3)
     assert table is not None
     assert table.tolist() == [1, 2]
-    assert api.scoring.numbering(NAMES, 3, data3).tolist() == [0, 1, 2]
-    assert api.scoring.numbering([], 3, data3) is None
-    with pytest.raises(api.InputError, match="the samples have 4 classes, data3 has 3"):
-        api.scoring.numbering([], 4, data3)
+    assert evaluation.scoring.numbering(NAMES, 3, data3).tolist() == [0, 1, 2]
+    assert evaluation.scoring.numbering([], 3, data3) is None
+    with pytest.raises(evaluation.InputError, match="the samples have 4 classes, data3 has 3"):
+        evaluation.scoring.numbering([], 4, data3)
 
 
 def test_without_classes_the_inception_score_is_left_out(here: Path, out: Path) -> None:

@@ -1,0 +1,140 @@
+"""`ganvas evaluate`: which samples, which reference, which split; then the scores.
+
+Here: how a model folder, a folder of images, or two folders of pairs become what scoring.py and pairing.py take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganvas import data as datasets
+from ganvas import folder as model_folder
+from ganvas import pairing, scoring
+from ganvas.api import choose_device, load
+from ganvas.data import Images
+from ganvas.errors import InputError
+from ganvas.features import Extractor
+from ganvas.latents import TruncationForm
+from ganvas.metrics.evaluate import METRICS
+from ganvas.metrics.evaluate import Settings as MetricSettings
+from ganvas.metrics.protocol import Score
+from ganvas.metrics.reference import Progress
+
+
+def evaluate(
+    subject: str | Path,
+    data: str,
+    *,
+    metrics: str | None = None,
+    features: str = "own",
+    weights: Sequence[Path] = (),
+    resize: str | None = None,
+    split: str = "train",
+    held_out: str | None = None,
+    n: int | None = None,
+    seed: int = 0,
+    sets: int = 1,
+    intervals: int = 0,
+    truncation: float | None = None,
+    truncation_form: TruncationForm = "resample",
+    standing: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> tuple[str, list[Score]]:
+    """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
+
+    The reference is decoded as the model's training images were (a folder's as large as its images).  metrics: None is
+    fid, kid, is and prdc, or what the data allow of them; mse, psnr, ssim and lpips compare images of the same name.
+    n: samples, as many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean
+    and spread are given.  held_out: a split that the model has not seen, for cas and memorisation; None is the test
+    split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
+    Every score carries its protocol.
+    """
+    path = Path(subject).expanduser()
+    names = scoring.names_of(metrics) if metrics is not None else None
+    if names is not None and pairing.are_paired(names):
+        if (path / model_folder.CONFIG).is_file():
+            raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
+        return path.resolve().name, pairing.score_pairs(path, data, names, split, weights, progress)
+    if len(weights) > 1:
+        raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
+    how: dict[str, Any] = {"split": split}
+    gan, images = None, None
+    if (path / model_folder.CONFIG).is_file():
+        gan = load(path, device)
+        training = model_folder.read(path).training
+        how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
+        how |= {"fit": training.get("fit", "crop"), "max_unreadable": training.get("max_unreadable", 0.0)}
+        how["channels"] = how["channels"] if gan.config.resolution else None
+    else:
+        images = _samples_of(path)
+        if truncation is not None or standing:
+            raise InputError(f"{path} is a folder of images; --truncation and --standing are for models")
+        how |= {"resolution": images.x.shape[2], "channels": images.x.shape[1]}
+    reference = datasets.load(data, **how)
+    if reference.is_toy != (gan is not None and gan.config.resolution == 0):
+        raise InputError(
+            f"{path} {'holds images' if gan is None or gan.config.resolution else 'makes points'}, "
+            f"{data} {'are points' if reference.is_toy else 'holds images'}; give it alike data"
+        )
+    labelled = bool(gan.config.num_classes) if gan is not None else images is not None and images.y is not None
+    names = scoring.checked(names, reference, labelled)
+    wants_held_out = any(METRICS[name].held_out for name in names or () if name in METRICS)
+    against = scoring.Reference(
+        reference,
+        _held_out(data, held_out, reference, how) if wants_held_out or held_out is not None else None,
+        MetricSettings(intervals=intervals),
+        progress,
+    )
+    network: Extractor | None = None
+    if not reference.is_toy:
+        learned = reference if features != "own" else _train_split(data, reference, how)
+        weight = weights[0] if weights else None
+        network = scoring.feature_network(features, learned, weight, resize, str(choose_device(device)))
+    name = path.resolve().name
+    if gan is None:
+        assert images is not None
+        assert network is not None
+        return name, scoring.score_folder(images, against, names, network, n, seed, sets)
+    ema = model_folder.read_facts(path).get("ema")
+    samples = scoring.Samples(
+        n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
+    )
+    return name, scoring.score_gan(gan, against, names, network, samples, sets)
+
+
+def _samples_of(path: Path) -> Images:
+    """A folder of samples, all of one size: a resize would be part of what is measured.  Raises InputError."""
+    native = datasets.peek(path).native
+    if native is None or native[0] != native[1]:
+        size = f"{native[1]}x{native[0]}" if native else "several sizes"
+        raise InputError(f"{path} holds images of {size}; expected square ones of one size, as samples are")
+    return datasets.load(path)
+
+
+def _splits(data: str, reference: Images) -> list[str]:
+    """The splits of a data set, but for the one that is the reference."""
+    kind = datasets.peek(data, split=str(reference.preprocessing["split"]))
+    return [name for name in kind.splits if name != reference.preprocessing["split"]]
+
+
+def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, Any]) -> Images | None:
+    """The split that was asked for; else, beside the train split, the one that is there for testing."""
+    if asked == "none" or reference.is_toy:
+        return None
+    others = _splits(data, reference)
+    if asked is None:
+        trained = reference.preprocessing["split"] == "train"
+        asked = next((name for name in ("test", "val") if name in others and trained), None)
+        return datasets.load(data, **{**how, "split": asked}) if asked else None
+    found = datasets.load(data, **{**how, "split": asked})
+    if found.preprocessing["split"] == reference.preprocessing["split"]:
+        raise InputError(f"--held-out {asked} is the reference itself; expected one of {', '.join([*others, 'none'])}")
+    return found
+
+
+def _train_split(data: str, reference: Images, how: dict[str, Any]) -> Images:
+    """What `own` is trained on, whichever split is the reference: one network for all splits of a data set."""
+    return datasets.load(data, **{**how, "split": "train"}) if "train" in _splits(data, reference) else reference
