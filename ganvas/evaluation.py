@@ -57,7 +57,7 @@ def evaluate(
     if names is not None and pairing.are_paired(names):
         if (path / model_folder.CONFIG).is_file():
             raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
-        return path.resolve().name, pairing.score_pairs(path, data, names, split, weights, progress)
+        return _subject(path), pairing.score_pairs(path, data, names, split, weights, progress)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
     how: dict[str, Any] = {"split": split}
@@ -93,7 +93,7 @@ def evaluate(
         learned = reference if features != "own" else _train_split(data, reference, how)
         weight = weights[0] if weights else None
         network = scoring.feature_network(features, learned, weight, resize, str(choose_device(device)))
-    name = path.resolve().name
+    name = _subject(path)
     if gan is None:
         assert images is not None
         assert network is not None
@@ -103,6 +103,12 @@ def evaluate(
         n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
     )
     return name, scoring.score_gan(gan, against, names, network, samples, sets)
+
+
+def _subject(path: Path) -> str:
+    """What a table calls the folder: its name, and of a run's best/ the run's name too."""
+    whole = path.resolve()
+    return f"{whole.parent.name}/best" if whole.name == "best" else whole.name
 
 
 def _samples_of(path: Path) -> Images:

@@ -204,7 +204,7 @@ def _scores(
     intervals: dict[str, tuple[float, float]] = {}
     found = metric.compute(fake, real, settings)
     if settings.intervals and metric.interval:
-        used |= {"intervals": settings.intervals, "seed": settings.seed}
+        used |= {"intervals": settings.intervals, "intervals_seed": settings.seed}
         intervals = _intervals(metric, found, fake, real, settings)
     if metric.on_features:
         record = record.model_copy(update={"settings": used})

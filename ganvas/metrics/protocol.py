@@ -113,10 +113,13 @@ def versions() -> dict[str, str]:
 
 
 def differences(a: Protocol, b: Protocol) -> list[str]:
-    """Names of the fields that keep two numbers apart, settings one by one; versions are not among them."""
+    """Names of the fields that keep two numbers apart, settings one by one.
+
+    Versions are not among them, nor how an interval was drawn: the number is the same with and without one.
+    """
     fields = [name for name in Protocol.model_fields if name not in ("versions", "settings")]
     found = [name for name in fields if getattr(a, name) != getattr(b, name)]
-    keys = sorted(a.settings.keys() | b.settings.keys())
+    keys = sorted(key for key in a.settings.keys() | b.settings.keys() if not key.startswith("intervals"))
     return found + [f"settings.{key}" for key in keys if a.settings.get(key) != b.settings.get(key)]
 
 

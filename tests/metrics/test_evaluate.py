@@ -130,7 +130,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         )
         assert score.interval is not None
         assert score.interval[0] < score.value < score.interval[1]
-        assert score.protocol.settings == {"intervals": 40, "seed": 0}
+        assert score.protocol.settings == {"intervals": 40, "intervals_seed": 0}
         widths.append(score.interval[1] - score.interval[0])
         hits += score.interval[0] <= middle <= score.interval[1]
     assert hits >= 24  # 95 % of 30 is 28.5; fewer than 24 comes about once in two thousand
