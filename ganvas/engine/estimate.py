@@ -12,6 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from ganvas import latents
+from ganvas.engine.train import freeze_all_but
 from ganvas.gan import GAN, Batch
 
 _N = 4  # images in the counted batch; memory and work grow linearly from there
@@ -58,6 +59,7 @@ def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
             saved[id(t)] = t.numel() * t.element_size()
             return t
 
+        freeze_all_but(gan, phase.player)
         drawn = gan.draw(Batch(x, y), latents.generator("estimate"))
         counter = Counter()
         with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):

@@ -129,7 +129,7 @@ def train(run: Run, state: State) -> Outcome:
     every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log", "evaluate")}
     sums: dict[str, list[Tensor]] = {}
     means: dict[str, float] = {}
-    started, first, before = time.monotonic(), gan.images_seen, state.seconds
+    started, shown, before = time.monotonic(), 0, state.seconds  # shown: images of this sitting, rolled back or not
 
     with asked_to_stop() as stop, good_kept(run, gan), closing(Log(run.folder, gan.images_seen)) as log:
         last = False
@@ -147,6 +147,7 @@ def train(run: Run, state: State) -> Outcome:
             gan.iteration += 1
             if state.average is not None:
                 state.average.update()
+            shown += batches * config.batch
             for key, value in logs.items():
                 sums.setdefault(key, []).append(value)
 
@@ -158,7 +159,7 @@ def train(run: Run, state: State) -> Outcome:
             if "log" in due or last:
                 means = {key: torch.stack(values).mean().item() for key, values in sums.items()}
                 sums.clear()
-                speed = (gan.images_seen - first) / max(time.monotonic() - started, 1e-9)
+                speed = shown / max(time.monotonic() - started, 1e-9)
                 log.write(gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means})
                 run.screen.show(progress(gan, means, speed), force=last)
             if "sample" in due or last:

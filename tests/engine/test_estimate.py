@@ -42,7 +42,7 @@ def test_the_multiplications_of_a_clipped_toy_by_hand() -> None:
     first_g, first_d = gan.config.dim_z * 8, 2 * 8
     forward_backward = 6 * d - 2 * first_d
     critic = 2 * g + 2 * forward_backward  # a fake without gradient, D on real and fake
-    generator = 6 * g - 2 * first_g + 6 * d  # through D's input; D's own gradients are not frozen while it is counted
+    generator = 6 * g - 2 * first_g + 4 * d  # through D to its input, D itself frozen
     per_iteration = 5 * critic + generator
     assert estimate(gan, CPU, 100).flops_per_image == pytest.approx(per_iteration / 5)
 
