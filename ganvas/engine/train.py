@@ -106,8 +106,8 @@ def split(batch: Batch, parts: int) -> Iterator[Batch]:
 def new_state(gan: GAN, device: torch.device) -> State:
     """Fresh optimisers and average for a GAN that has just been built.
 
-    Convolutions keep their weights channels-last, the layout that the CPU's and the GPU's fast kernels want: 1.03 to
-    1.29 times as many images a second (benchmarks/memory_format.py).
+    Convolutions keep their weights channels-last, the layout that the CPU's and the GPU's fast kernels want: 1.10 to
+    1.16 times as many images a second for the digits presets (benchmarks/memory_format.py, one CPU thread).
     """
     gan.to(device).train()
     for module in gan.players().values():
