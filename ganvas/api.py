@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from ganvas.engine.run import NonFinite, Run, Settings
 from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
-from ganvas.files import drop_strays, one_line
+from ganvas.files import drop_strays, empty, one_line, to_be_made
 from ganvas.folder import Description
 from ganvas.gan import GAN, Config, configure
 from ganvas.papers import PAPERS
@@ -138,7 +137,7 @@ def _new_folder(out: Path) -> Iterator[None]:
         raise InputError(
             f"{out} already exists and is not empty; pass another --out, or continue it with --resume {out}"
         )
-    made = [p for p in (out, *out.parents) if not p.exists()]
+    made = to_be_made(out)
     try:
         with one_line(out):
             out.mkdir(parents=True, exist_ok=True)
@@ -146,11 +145,7 @@ def _new_folder(out: Path) -> Iterator[None]:
     except BaseException as error:
         trained = any(int(p.name) for p in checkpoint.checkpoints(out / "checkpoints"))
         if not trained and not isinstance(error, NonFinite):
-            for entry in out.iterdir() if out.is_dir() else ():
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            for p in made:
-                if p.is_dir() and not any(p.iterdir()):
-                    p.rmdir()
+            empty(out, made)
         raise
 
 

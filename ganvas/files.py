@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ def one_line(path: Path) -> Iterator[None]:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def write_atomic(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
     """Calls `write` with a temporary name beside `path`, syncs it, renames it to `path`; nothing half-written stays."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
     with one_line(path):
@@ -67,6 +68,20 @@ def must_be_writable(path: Path) -> None:
         raise InputError(f"cannot write {path}: {parent} is not a folder")
     if not os.access(parent, os.W_OK):
         raise InputError(f"cannot write {path}: permission denied in {parent}")
+
+
+def to_be_made(folder: Path) -> list[Path]:
+    """The folder and those of its parents that do not exist yet: what `empty` may remove again."""
+    return [p for p in (folder, *folder.parents) if not p.exists()]
+
+
+def empty(folder: Path, made: list[Path]) -> None:
+    """Removes what stands in the folder, and those of `made` that are empty then."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    for p in made:
+        if p.is_dir() and not any(p.iterdir()):
+            p.rmdir()
 
 
 def drop_strays(folder: Path) -> None:

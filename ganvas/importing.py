@@ -6,7 +6,6 @@ Here: which files are what, which preset and Config they become.  Not here: how 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ from ganvas import folder as model_folder
 from ganvas.api import Recipe
 from ganvas.data import grid
 from ganvas.errors import InputError
-from ganvas.files import must_be_writable
+from ganvas.files import empty, must_be_writable, to_be_made
 from ganvas.folder import Description
 from ganvas.gan import GAN, configure
 from ganvas.ops.pixels import to_uint8
@@ -135,15 +134,11 @@ def fill(gan: GAN, foreign: Imported) -> None:
 @contextmanager
 def whole_or_absent(out: Path) -> Iterator[None]:
     """If the block fails, the folder and the parents that it made are gone again; an empty one is empty again."""
-    made = [p for p in (out, *out.parents) if not p.exists()]
+    made = to_be_made(out)
     try:
         yield
     except BaseException:
-        for entry in out.iterdir() if out.is_dir() else ():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-        for p in made:
-            if p.is_dir() and not any(p.iterdir()):
-                p.rmdir()
+        empty(out, made)
         raise
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from ganvas import files
 from ganvas.errors import InputError
+from ganvas.files import write_atomic, write_text
 
 
 def default_cache() -> Path:
@@ -26,29 +26,12 @@ def default_cache() -> Path:
     return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ganvas"
 
 
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Calls `write` with a temporary name beside `path`, flushes it to disk and moves it into place."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    part = Path(name)
-    try:
-        write(part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def save_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
     """`path` (.safetensors) and, beside it, the record as .json; the record is written last and makes both valid."""
-    from safetensors.torch import save_file
-
     whole = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-    write_atomically(path, lambda part: save_file(whole, part))
+    write_atomic(path, lambda part: files.save_tensors(whole, part))
     text = json.dumps(record | {"sha256": hash_file(path)}, indent=2, sort_keys=True)
-    write_atomically(path.with_suffix(".json"), lambda part: part.write_text(text + "\n"))
+    write_text(path.with_suffix(".json"), text + "\n")
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
@@ -102,7 +85,7 @@ def download(url: str, path: Path, sha256: str) -> Path:
     if path.is_file() and hash_file(path).startswith(sha256):
         return path
     try:
-        write_atomically(path, lambda part: _fetch(url, part, sha256))
+        write_atomic(path, lambda part: _fetch(url, part, sha256))
     except OSError as error:
         raise InputError(
             f"{path.name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as --weights"

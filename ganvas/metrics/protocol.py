@@ -14,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor
-from ganvas.features.files import write_atomically
 from ganvas.features.resize import RESIZES
+from ganvas.files import write_text
 
 FORMAT = "ganvas-scores-1"
 PACKAGES = ("ganvas", "torch", "numpy", "pillow")
@@ -140,7 +140,7 @@ def write_scores(path: Path, subject: str, scores: list[Score]) -> None:
     """A file for `read_scores`; subject names the model or folder that was scored."""
     content = {"format": FORMAT, "subject": subject, "scores": [score.model_dump(mode="json") for score in scores]}
     text = json.dumps(content, indent=2)
-    write_atomically(path, lambda part: part.write_text(text + "\n"))
+    write_text(path, text + "\n")
 
 
 def read_scores(path: Path) -> tuple[str, list[Score]]:
