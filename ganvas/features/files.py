@@ -84,21 +84,23 @@ def download(url: str, path: Path, sha256: str) -> Path:
     """`path`, fetched from `url` unless it is there with the right hash; `sha256` may be its first digits."""
     if path.is_file() and hash_file(path).startswith(sha256):
         return path
-    try:
-        write_atomic(path, lambda part: _fetch(url, part, sha256))
-    except OSError as error:
-        raise InputError(
-            f"{path.name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as --weights"
-        ) from None
+    write_atomic(path, lambda part: _fetch(url, part, path.name, sha256))
     return path
 
 
-def _fetch(url: str, part: Path, sha256: str) -> None:
+def _fetch(url: str, part: Path, name: str, sha256: str) -> None:
+    import http.client
     import shutil
+    import urllib.error
     import urllib.request
 
-    with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as file:
-        shutil.copyfileobj(response, file)
+    try:
+        with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as file:
+            shutil.copyfileobj(response, file)
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+        raise InputError(
+            f"{name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as --weights"
+        ) from None
     found = hash_file(part)
     if not found.startswith(sha256):
         raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; the file was not kept")
