@@ -91,16 +91,21 @@ def download(url: str, path: Path, sha256: str) -> Path:
 def _fetch(url: str, part: Path, name: str, sha256: str) -> None:
     import http.client
     import shutil
-    import urllib.error
     import urllib.request
 
+    def refused(error: Exception) -> InputError:
+        advice = f"fetch {url} elsewhere and pass the file as --weights"
+        return InputError(f"{name} could not be downloaded ({error}); {advice}")
+
     try:
-        with urllib.request.urlopen(url, timeout=60) as response, part.open("wb") as file:
+        response = urllib.request.urlopen(url, timeout=60)
+    except (OSError, http.client.HTTPException) as error:
+        raise refused(error) from None
+    try:
+        with response, part.open("wb") as file:
             shutil.copyfileobj(response, file)
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
-        raise InputError(
-            f"{name} could not be downloaded ({error}); fetch {url} elsewhere and pass the file as --weights"
-        ) from None
+    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:  # other errors are the disk's
+        raise refused(error) from None
     found = hash_file(part)
     if not found.startswith(sha256):
         raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; the file was not kept")
