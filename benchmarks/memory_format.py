@@ -15,9 +15,10 @@ from functools import partial
 
 import torch
 
-from ganvas import api, data, latents
+from ganvas import api, data, rng
 from ganvas.engine.feed import Feed
-from ganvas.engine.train import iterate, new_state
+from ganvas.engine.step import iterate
+from ganvas.engine.train import new_state
 
 
 def speed(preset: str, memory_format: torch.memory_format, iterations: int) -> float:
@@ -33,7 +34,7 @@ def speed(preset: str, memory_format: torch.memory_format, iterations: int) -> f
             started, origin = time.process_time(), gan.images_seen
         start = gan.images_seen
         real = partial(lambda start, k: feed.batch(start + k * n, n), start)
-        _, batches = iterate(gan, real, state.optimisers, partial(latents.generator, "step", 0, gan.iteration))
+        _, batches = iterate(gan, real, state.optimisers, partial(rng.generator, "step", 0, gan.iteration))
         gan.images_seen += batches * n
         gan.iteration += 1
     return (gan.images_seen - origin) / (time.process_time() - started)

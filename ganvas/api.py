@@ -11,21 +11,24 @@ import torch
 from pydantic import ValidationError
 
 from ganvas import data as datasets
-from ganvas import folder as model_folder
-from ganvas import scoring
-from ganvas.data import Images
+from ganvas.config import Config, configure
+from ganvas.data import Dataset, Wanted
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
 from ganvas.engine.log import Screen
-from ganvas.engine.run import NonFinite, Run, Settings
+from ganvas.engine.run import Run, Settings
+from ganvas.engine.step import NonFinite
 from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError
-from ganvas.files import drop_strays, empty, one_line, to_be_made
-from ganvas.folder import Description
-from ganvas.gan import GAN, Config, configure
+from ganvas.files import drop_strays, one_line, remove_contents, to_be_made
+from ganvas.gan import GAN
+from ganvas.models import folder as model_folder
+from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
-from ganvas.recipes import Recipe, default_data, papers, parameter_counts, presets, recipe, rehearse
+from ganvas.presets import presets
+from ganvas.recipes import Recipe, default_data, papers, peek, recipe, rehearse
+from ganvas.scoring import choose
 
 __all__ = [
     "Recipe",
@@ -34,7 +37,7 @@ __all__ = [
     "dry_run",
     "load",
     "papers",
-    "parameter_counts",
+    "peek",
     "presets",
     "recipe",
     "resume",
@@ -65,45 +68,22 @@ def load(model: str | Path, device: str = "auto") -> GAN:
     Sample it with `gan.sample(n=16, seed=0)`.  Needs no training data; nothing in the folder can execute code.
     Raises InputError for a folder that is missing, damaged or not a model.
     """
-    path = Path(model).expanduser()
-    description = model_folder.read(path)
-    if description.paper not in PAPERS:
-        raise InputError(
-            f"{path} is a model of {description.paper!r}, which this ganvas lacks; it has {', '.join(PAPERS)}"
-        )
-    gan = Recipe(
-        description.paper,
-        description.preset or description.paper,
-        configure(PAPERS[description.paper].config_type, description.config),
-    ).on_meta()
-    gan = gan.to_empty(device="cpu")  # every number comes from the file: initialising would be wasted
-    gan.class_names = description.class_names
-    try:
-        gan.load_state_dict(model_folder.read_weights(path))
-    except RuntimeError as error:
-        raise InputError(
-            f"{path}: weights and config.json do not belong together ({str(error).splitlines()[-1].strip()})"
-        ) from None
-    return gan.to(choose_device(device)).eval().requires_grad_(False)
+    return model_folder.load(Path(model).expanduser(), choose_device(device))
 
 
 def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estimate]:
     """Parameter counts, and what the run would cost on the device."""
     rehearse(recipe)
     gan = recipe.on_meta()
-    return parameter_counts(gan), estimate(gan, device, recipe.config.images)
+    return gan.parameter_counts(), estimate(gan, device, recipe.config.images)
 
 
-def load_images(settings: Settings, config: Config, progress: Any = None) -> Images:
-    """The training images that a recipe needs, decoded."""
-    is_toy = config.resolution == 0
-    return datasets.load(
-        settings.data,
-        resolution=None if is_toy else config.resolution,
-        channels=None if is_toy else config.channels,
-        fit=settings.fit,
-        max_unreadable=settings.max_unreadable,
-        progress=progress,
+def load_data(paper: str, settings: Settings, config: Config, screen: Screen) -> Dataset:
+    """The rows that a recipe trains on, decoded."""
+    reader = datasets.READERS[PAPERS[paper].reads]
+    progress = decoding(screen)
+    return reader.load(
+        settings.data, Wanted(config.shape, settings.fit, settings.max_unreadable, progress, config.reading())
     )
 
 
@@ -116,15 +96,15 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     rehearse(recipe)
     screen = screen or Screen()
     with _new_folder(out), enough_memory(settings.device):
-        images = load_images(settings, recipe.config, decoding(screen))
+        data = load_data(recipe.paper, settings, recipe.config, screen)
         state = new_state(recipe.build(settings.seed), torch.device(settings.device))
-        run = _run(recipe, settings, out, images, screen)
-        state.gan.class_names = run.description.class_names
+        run, description = _run(recipe, settings, out, data, screen)
+        state.gan.class_names = description.class_names
         run.write_picture(state)
         run.save(state)
         if note:
             screen.say(note)
-        screen.say(f"training {recipe.preset} on {images.name} ({len(images):,} images), {settings.device}, into {out}")
+        screen.say(f"training {recipe.preset} on {data.name} ({len(data):,} images), {settings.device}, into {out}")
         return run_training(run, state)
 
 
@@ -145,7 +125,7 @@ def _new_folder(out: Path) -> Iterator[None]:
     except BaseException as error:
         trained = any(int(p.name) for p in checkpoint.checkpoints(out / "checkpoints"))
         if not trained and not isinstance(error, NonFinite):
-            empty(out, made)
+            remove_contents(out, made)
         raise
 
 
@@ -179,11 +159,11 @@ def resume(
         raise InputError(f"{out} is a model without a training run; resume the folder that ganvas train wrote")
     try:
         settings = Settings(**description.training)
-        values = configure(PAPERS[description.paper].config_type, description.config).model_dump()
+        config = model_folder.config_of(description)
     except (ValidationError, KeyError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{out / model_folder.CONFIG} does not describe a run ({first}); restore the file") from None
-    recorded = {**values, **settings.model_dump(), "preset": description.preset}
+    recorded = {**config.model_dump(), **settings.model_dump(), "preset": description.preset}
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
         for k, v in (changes or {}).items()
@@ -192,57 +172,50 @@ def resume(
     if different:
         raise InputError("resuming keeps the recipe; " + "; ".join(different) + ". Leave these out, or start a new run")
     if images is not None:
-        if images < values["images"]:
+        if images < config.images:
             raise InputError(
-                f"--images {images:,} is less than the run's {values['images']:,}; a run can only be extended"
+                f"--images {images:,} is less than the run's {config.images:,}; a run can only be extended"
             )
-        values["images"] = images
+        config = configure(type(config), {**config.counting(), "images": images})
     if device is not None:
         settings = settings.model_copy(update={"device": str(choose_device(device))})
-    made = Recipe(
-        description.paper,
-        description.preset or description.paper,
-        configure(PAPERS[description.paper].config_type, values),
-    )
+    made = Recipe(description.paper, description.preset or description.paper, config)
     screen = screen or Screen()
-    data = load_images(settings, made.config, decoding(screen))
+    data = load_data(made.paper, settings, config, screen)
     if data.fingerprint != description.data.get("fingerprint"):
         raise InputError(
             f"{settings.data} no longer holds the images this run was trained on; put them back, or start a new run"
         )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
     path, problems = checkpoint.restore(state, out / "checkpoints")
-    run = _run(made, settings, out, data, screen)
-    state.gan.class_names = run.description.class_names
+    run, description = _run(made, settings, out, data, screen)
+    state.gan.class_names = description.class_names
     if state.gan.images_seen >= made.config.images:
         raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
     passed_over = f"; passed over damaged {', '.join(problems)}" if problems else ""
     screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name}){passed_over}")
     drop_strays(out)
-    model_folder.write_description(out, run.description)
+    model_folder.write_description(out, description)
     with enough_memory(settings.device):
         return run_training(run, state)
 
 
-def _run(recipe: Recipe, settings: Settings, out: Path, images: Images, screen: Screen) -> Run:
+def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: Screen) -> tuple[Run, Description]:
     description = Description(
         paper=recipe.paper,
         preset=recipe.preset,
-        config=recipe.config.model_dump(),
-        class_names=images.class_names if recipe.config.num_classes else [],
-        preprocessing=images.preprocessing,
-        data={"name": images.name, "count": len(images), "fingerprint": images.fingerprint},
+        config=recipe.config.counting(),
+        class_names=data.class_names if recipe.config.num_classes else [],
+        preprocessing=data.preprocessing,
+        data={"name": data.name, "count": len(data), "fingerprint": data.fingerprint},
         training=settings.model_dump(),
     )
-    return Run(
-        out,
-        description,
-        PAPERS[recipe.paper].title,
-        images,
-        settings,
-        scoring.scorer(settings.score, images, 10_000, settings.device, recipe.config.num_classes),
-        screen,
-    )
+
+    def write_model(gan: GAN, folder: Path, facts: dict[str, str], score: str) -> None:
+        model_folder.write(gan, folder, description, facts, score)
+
+    score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes)
+    return Run(out, data, settings, write_model, score, screen), description
 
 
 def decoding(screen: Screen) -> Any:

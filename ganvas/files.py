@@ -71,17 +71,31 @@ def must_be_writable(path: Path) -> None:
 
 
 def to_be_made(folder: Path) -> list[Path]:
-    """The folder and those of its parents that do not exist yet: what `empty` may remove again."""
+    """The folder and those of its parents that do not exist yet: what `remove_contents` may remove again."""
     return [p for p in (folder, *folder.parents) if not p.exists()]
 
 
-def empty(folder: Path, made: list[Path]) -> None:
+def remove_contents(folder: Path, made: list[Path]) -> None:
     """Removes what stands in the folder, and those of `made` that are empty then."""
     for entry in folder.iterdir() if folder.is_dir() else ():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     for p in made:
         if p.is_dir() and not any(p.iterdir()):
             p.rmdir()
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[None]:
+    """If the block fails, the folder and the parents that it made are gone again; an empty one is empty again.
+
+    The folder must be new or empty.
+    """
+    made = to_be_made(folder)
+    try:
+        yield
+    except BaseException:
+        remove_contents(folder, made)
+        raise
 
 
 def drop_strays(folder: Path) -> None:

@@ -1,49 +1,76 @@
-"""What a paper is to the rest of the house: `Batch`, `Loss`, `Phase`, `Request`, `Config`, `Preset`, `GAN`.
+"""The seam: what a paper is to the rest of the house.
 
-Papers implement `GAN`; the engine, the command line and the model folder know nothing but this file.
-No paper and no training code stands here.
+Papers implement `GAN`; engine, command line, scoring and model folder know nothing but this file.  Everything that
+travels is a record of rows (rows.py).  No paper and no training code stands here; sampling is in sampling.py.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from torch import Tensor, nn
 
-from ganvas import latents
+from ganvas import rng as random
+from ganvas import rows
+from ganvas.config import Config
 from ganvas.errors import InputError
+
+C = TypeVar("C", bound=Config)
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an image is made from besides noise."""
+
+    y: Tensor | None = None  # classes [N] int64
+    h: Tensor | None = None  # instance features [N, F], unit length
+    source: Tensor | None = None  # an image of the other domain [N, C, H, W] in [-1, 1]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Real data as a loss sees it.  x [N, C, H, W] in [-1, 1] (toys: [N, 2]); y [N] class indices or None."""
+    """Real data as a loss sees it.  x [N, C, H, W] in [-1, 1] (points: [N, D]) is what G should make."""
 
     x: Tensor
-    y: Tensor | None = None
+    given: Given = Given()
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What a player minimises (scalar), and named scalars for the log."""
+    """What a player minimises (scalar), named scalars for the log, and what the phase's `after` needs, detached."""
 
     total: Tensor
     logs: dict[str, Tensor] = field(default_factory=dict)
+    kept: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Phase:
     """One kind of optimiser step inside a training iteration."""
 
+    name: str  # keys the random numbers and the log: "D", "G", "G_path"
     player: str  # who learns: the name of a module of the GAN
-    loss: Callable[[Batch, Any], Loss]  # (real batch, what `draw` drew) -> what the player minimises
+    loss: Callable[[Batch, Any], Loss]  # (real batch, what was drawn) -> what the player minimises; a pure function
+    draw: Callable[[Batch, torch.Generator], Any] | None = None  # None: gan.draw
     repeat: int = 1  # optimiser steps per iteration, each with a fresh batch and fresh draws
     every: int = 1  # only on iterations divisible by this (lazy regularisation)
-    after: Callable[[], None] | None = None  # runs after each optimiser step (WGAN's clip)
+    before: Callable[[], None] | None = None  # runs before each step's loss
+    after: Callable[[list[dict[str, Tensor]]], None] | None = None  # after each step: what the loss kept, per part
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a player's optimiser steps now.  kind: adam, rmsprop or rmsprop_tf1"""
+
+    kind: str
+    lr: float
+    betas: tuple[float, float]
+    eps: float
 
 
 @dataclass(frozen=True)
@@ -51,148 +78,134 @@ class Request:
     """What to sample: one image per seed, each from its own generator, so batches never change an image."""
 
     seeds: list[int]
-    classes: Tensor | None = None  # [N] int64; None: unconditional
+    given: Given = Given()
     truncation: float | None = None  # None: the prior itself
-    truncation_form: latents.TruncationForm = "resample"
-
-
-class Config(BaseModel):
-    """Fields that the engine reads, the same for every paper; a paper's Config adds its own below these.
-
-    Unknown keys and impossible values raise `InputError` at construction (use `configure`).
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    # data
-    resolution: int = 32  # pixels per side; 0 for the toys' points
-    channels: int = 3  # image channels (1 grey, 3 RGB); the toys' 2 coordinates
-    conditional: bool = False  # use the classes of the data, where they have any
-    num_classes: int = 0  # filled in from the data if conditional; 0: unconditional
-    flip: bool = False  # mirror each real image with probability 1/2
-
-    # length and optimisers
-    images: int = 1_000_000  # real images shown to D in all; schedules are measured against it
-    batch: int = 64  # real images per optimiser step
-    accumulate: int = 1  # parts a batch is split into, gradients added up
-    optimizer: Literal["adam", "rmsprop", "rmsprop_tf1"] = "adam"
-    G_lr: float = 1e-4
-    D_lr: float = 1e-4
-    beta1: float = 0.0  # Adam
-    beta2: float = 0.9  # Adam
-    eps: float = 1e-8  # added to the root of the second moment
-    lr_schedule: Literal["constant", "linear", "cosine"] = "constant"  # linear and cosine end at 0 after `images`
-
-    # averaging of G
-    ema: float = 0.0  # decay per iteration; 0: off, the live G is what samples
-    ema_start: int = 0  # iterations before which the average is a plain copy
-    ema_buffers: Literal["average", "copy"] = "average"  # batch-norm statistics and the like
-
-    @model_validator(mode="after")
-    def _possible(self) -> Config:
-        if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
-            raise ValueError(f"batch={self.batch} cannot be split into accumulate={self.accumulate} equal parts")
-        for name, value in self:  # no field of any paper means something below 0, and no width or size at 0
-            least = 1 if name.endswith("_width") or name in ("channels", "dim_z") else 0
-            if isinstance(value, int | float) and value < least:
-                raise ValueError(f"{name}={value}, expected {least} or more")
-        if self.images < 1:
-            raise ValueError(f"images={self.images}, expected at least 1")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"ema={self.ema}, expected a decay in [0, 1)")
-        if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):
-            raise ValueError(f"beta1={self.beta1}, beta2={self.beta2}, expected numbers in [0, 1)")
-        return self
-
-
-def configure(kind: type[Config], values: dict[str, Any]) -> Config:
-    """A checked Config from plain values; raises InputError in one line that lists the known keys or the bad value."""
-    unknown = sorted(set(values) - set(kind.model_fields))
-    if unknown:
-        known = ", ".join(sorted(kind.model_fields))
-        raise InputError(f"unknown key {', '.join(unknown)} for {kind.__module__.split('.')[-1]}; known keys: {known}")
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        given = f" (given {where}={first['input']!r})" if where else ""
-        raise InputError(f"{where or 'configuration'}: {message}{given}") from None
+    truncation_form: random.TruncationForm = "resample"
 
 
 @dataclass(frozen=True)
-class Preset:
-    """A row of a paper's table: a name, the values that differ from the Config's defaults, and where they are from."""
+class Code:
+    """What a sample is made from, such that two can be mixed.  z [N, Z] latents; c [N, F] condition, or None."""
 
-    values: dict[str, Any]
-    about: str  # one line: which network, which script or section
-    data: str = ""  # the data set it is meant for
-    num_classes: int = 0  # of that data set, for counting parameters; a run takes the number from its own data
-    published: str = "none reported"  # the score behind the row, with its protocol
+    z: Tensor
+    c: Tensor | None = None
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for child, mode in modes:
-            child.training = mode
+@dataclass(frozen=True)
+class Drawn:
+    """What most losses need: z [N, Z] latents, y [N] classes of the fakes (uniform) or None."""
+
+    z: Tensor
+    y: Tensor | None
 
 
-class GAN(nn.Module):
+@dataclass(frozen=True)
+class Picture:
+    """What a run's picture shows: x [N, C, H, W] in rows of `columns`, or points [N, D] over real ones."""
+
+    x: Tensor
+    columns: int | None = None
+    real: Tensor | None = None
+
+
+class GAN(nn.Module, Generic[C]):
     """One paper: its players, what each of them minimises, how it makes an image.
 
-    A paper gives `phases`, `draw`, `code` and `decode`; `sample` is what people call, and it is the same for all.  The
-    engine sets `iteration` and `images_seen` before it asks for `phases`, so a schedule is a plain `if`.
+    A paper gives `phases` and `decode`, and what differs from the defaults below.  The engine sets `iteration`,
+    `images_seen` and `dataset_size` before it asks, so a schedule is a plain `if`.
     """
 
     config_type: ClassVar[type[Config]]
-    PRESETS: ClassVar[dict[str, Preset]]
-    FAMILIES: ClassVar[dict[str, Callable[[int, bool], str]]]  # bare name -> preset for (resolution, is it a toy)
     title: ClassVar[str]  # the paper or papers, authors and years
     headline: ClassVar[str] = ""  # the logged scalar that the progress line shows
     averaged: ClassVar[tuple[str, ...]] = ("G",)  # players of which an EMA is kept
+    reads: ClassVar[str] = "images"  # key of data.READERS
+    seeds_suffice: ClassVar[bool] = True  # False: an image needs a given row (a picture to translate)
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: C) -> None:
         super().__init__()
-        self.config: Any = config
+        self.config: C = config
         self.class_names: list[str] = []
         self.iteration = 0
         self.images_seen = 0
+        self.dataset_size = 1
+        self.memory = nn.Module()  # buffers of training (pools, means): in checkpoints, never in a model folder
 
+    # ---- training: what a paper is
     def phases(self) -> list[Phase]:
         """The optimiser steps of the iteration at hand, in order."""
         raise NotImplementedError
 
     def draw(self, real: Batch, rng: torch.Generator) -> Any:
-        """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU."""
-        raise NotImplementedError
+        """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU.
 
-    def code(self, request: Request) -> tuple[Tensor, Tensor | None]:
-        """What a sample is made from, latents [N, Z] (CPU) and condition [N, F], such that both can be mixed."""
-        raise NotImplementedError
+        Drawn once for the whole batch of the step, then cut together with it.
+        """
+        n, k, device = len(real.x), self.config.num_classes, real.x.device
+        return Drawn(
+            z=torch.randn(n, self.dim_z, generator=rng).to(device),
+            y=torch.randint(k, (n,), generator=rng).to(device) if k else None,
+        )
 
-    def decode(self, z: Tensor, c: Tensor | None) -> Tensor:
-        """The images of such codes, in one forward pass.  -> [N, C, H, W] in [-1, 1] (toys: [N, 2])"""
-        raise NotImplementedError
+    def rule(self, player: str) -> Rule:
+        """How the player's optimiser steps now; a player named X has the learning rate `X_lr`."""
+        c, share = self.config, min(self.images_seen / self.config.images, 1.0)
+        factor = {"constant": 1.0, "linear": 1.0 - share, "cosine": 0.5 * (1.0 + math.cos(math.pi * share))}
+        lr = getattr(c, f"{player}_lr") * factor[c.lr_schedule]
+        return Rule(c.optimizer, lr, (float(c.beta1), float(c.beta2)), c.eps)
+
+    def decay(self) -> float:
+        """Of the average at this iteration: 0 (a copy) before `ema_start`, then `ema`, or less while it warms up."""
+        c = self.config
+        if self.iteration < c.ema_start:
+            return 0.0
+        return min(c.ema, (1 + self.iteration) / (10 + self.iteration)) if c.ema_ramp else c.ema
+
+    @property
+    def epoch(self) -> int:
+        """Whole passes over the data set so far."""
+        return self.images_seen // self.dataset_size
+
+    def blank(self, n: int, device: torch.device) -> Batch:
+        """A batch without content in the shape of what the paper reads: for counting and rehearsing."""
+        y = torch.zeros(n, dtype=torch.int64, device=device) if self.config.num_classes else None
+        return Batch(torch.zeros((n, *self.config.shape), device=device), Given(y=y))
 
     def scores(self, batch: Batch) -> Tensor | None:
         """D's score of each image, for the watch over a run.  -> [N]; None where a paper has no such thing"""
         return None
 
-    def at_truncation(self, truncation: float | None) -> None:
-        """Called before sampling: a place for batch-norm statistics that belong to a truncation."""
+    def sheet(self, real: Batch) -> Picture:
+        """What a run's picture shows, from fixed seeds: a row for each of the first ten classes, or a cloud."""
+        if len(self.config.shape) == 1:
+            return Picture(self.sample(2000, seed=0), real=real.x)
+        k = self.config.num_classes
+        n = 8 * min(max(k, 8), 10)
+        return Picture(self.sample(n, seed=0, classes=[i // 8 % k for i in range(n)] if k else None), 8)
 
-    def settle(self, codes: list[tuple[Tensor, Tensor | None]]) -> None:
-        """Makes the stored batch-norm statistics those of these codes ("standing statistics")."""
-        raise InputError(f"{self.title} has no standing statistics; leave them out")
+    # ---- sampling: seed and condition to image
+    def given(self, seeds: Sequence[int]) -> Given:
+        """What these seeds decide where nothing is asked for: by default a class each, if there are classes."""
+        k = self.config.num_classes
+        return Given(y=random.labels(seeds, k).to(self.device) if k else None)
 
-    @torch.no_grad()
+    def code(self, request: Request) -> Any:
+        """Latents and condition of a request, a record of rows.  Default: normal latents, classes as one-hot rows."""
+        z = random.latents(request.seeds, self.dim_z, request.truncation, request.truncation_form)
+        return Code(z, random.one_hot(request.given.y, self.config.num_classes))
+
+    def decode(self, code: Any) -> Tensor:
+        """The images of such codes, in one forward pass.  -> [N, C, H, W] in [-1, 1] (points: [N, D])"""
+        raise NotImplementedError
+
+    def mix(self, a: Any, b: Any, weight: float) -> Any:
+        """Between two codes, row by row: the great circle for z, the straight line for the rest."""
+
+        def join(name: str, left: Tensor, right: Tensor) -> Tensor:
+            return random.slerp(left, right, weight) if name == "z" else torch.lerp(left, right, weight)
+
+        return rows.paired(a, b, join)
+
     def sample(
         self,
         n: int = 16,
@@ -200,97 +213,51 @@ class GAN(nn.Module):
         classes: int | str | Sequence[int | str] | None = None,
         truncation: float | None = None,
         batch: int = 64,
-        truncation_form: latents.TruncationForm = "resample",
+        truncation_form: random.TruncationForm = "resample",
+        given: Given | None = None,
     ) -> Tensor:
-        """The images of seeds seed, seed + 1, ..., seed + n - 1.  -> float [n, C, H, W] in [-1, 1] (toys: [n, 2])
+        """The images of seeds seed, seed + 1, ..., seed + n - 1.  -> float [n, C, H, W] in [-1, 1] (points: [n, D])
 
-        classes: one name or index for all, or one for each image; None draws each from its seed.  An image depends
-        on its seed and class alone, not on n or batch.  Players sample in evaluation mode and get their mode back.
-        Raises InputError for an unknown class, a class of an unconditional model, or a bad count.
+        classes: one name or index for all, or one for each image; None draws each from its seed.  given: the whole
+        condition instead, a row for each image.  An image depends on its seed and condition alone, not on n or batch.
+        Players sample in evaluation mode and get their mode back.  Raises InputError for an unknown class, a class
+        of an unconditional model, or a bad count.
         """
-        if n < 1 or batch < 1:
-            raise InputError(f"n={n}, batch={batch}: both must be at least 1")
-        y = self._classes(classes, n)
-        parts = []
-        self.at_truncation(truncation)
-        with evaluating(self):
-            for start in range(0, n, batch):
-                seeds = list(range(seed + start, seed + min(start + batch, n)))
-                part = y[start : start + batch] if y is not None else self.drawn_classes(seeds)
-                parts.append(self._images(*self.code(Request(seeds, part, truncation, truncation_form))))
-        return torch.cat(parts)
+        from ganvas import sampling
 
-    @torch.no_grad()
+        return sampling.sample(self, n, seed, classes, truncation, batch, truncation_form, given)
+
     def interpolate(
         self,
         seeds: Sequence[int],
         classes: int | str | Sequence[int | str] | None = None,
         steps: int = 8,
         truncation: float | None = None,
-        truncation_form: latents.TruncationForm = "resample",
+        truncation_form: random.TruncationForm = "resample",
     ) -> Tensor:
-        """From each seed (and class) to the next in `steps` pictures.  -> [(len(seeds) - 1) steps, C, H, W]
+        """From each seed (and class) to the next in `steps` pictures, along `mix`.  -> [(len(seeds) - 1) steps, ...]
 
-        Latents move on the great circle, conditions on the straight line; each leg starts at its seed and stops one
-        step short of the next, so that legs join without a double picture.
+        Each leg starts at its seed and stops one step short of the next, so that legs join without a double picture.
         """
-        if len(seeds) < 2 or steps < 1:
-            raise InputError(
-                f"{len(seeds)} seeds in {steps} steps given, expected two seeds or more, and a step or more"
-            )
-        y = self._classes(classes, len(seeds))
-        if y is None:
-            y = self.drawn_classes(list(seeds))
-        z, c = self.code(Request(list(seeds), y, truncation, truncation_form))
-        legs = []
-        self.at_truncation(truncation)
-        with evaluating(self):
-            for i in range(len(seeds) - 1):
-                weights = [k / steps for k in range(steps)]
-                between = torch.cat([latents.slerp(z[i : i + 1], z[i + 1 : i + 2], w) for w in weights])
-                mixed = torch.cat([torch.lerp(c[i], c[i + 1], w)[None] for w in weights]) if c is not None else None
-                legs.append(self._images(between, mixed))
-        return torch.cat(legs)
+        from ganvas import sampling
 
-    @torch.no_grad()
+        return sampling.interpolate(self, seeds, classes, steps, truncation, truncation_form)
+
     def standing_statistics(
         self,
         batches: int = 16,
         batch: int = 64,
         seed: int = 0,
         truncation: float | None = None,
-        truncation_form: latents.TruncationForm = "resample",
+        truncation_form: random.TruncationForm = "resample",
     ) -> None:
         """Batch norm's stored statistics anew, as means over batches of fresh samples at this truncation, in place.
 
         BigGAN, section 3.1 and appendix D; classes are drawn uniformly.  Raises InputError where a paper has none.
         """
-        codes = []
-        for k in range(batches):
-            seeds = list(range(2**40 + seed + k * batch, 2**40 + seed + (k + 1) * batch))  # away from people's seeds
-            z, c = self.code(Request(seeds, self.drawn_classes(seeds), truncation, truncation_form))
-            codes.append((z.to(self._device()), c))
-        self.settle(codes)
+        from ganvas import sampling
 
-    def _images(self, z: Tensor, c: Tensor | None) -> Tensor:
-        return self.decode(z.to(self._device()), c).float()
-
-    def drawn_classes(self, seeds: Sequence[int]) -> Tensor | None:
-        """The classes that these seeds draw where none are asked for.  -> [N] int64, or None if unconditional"""
-        k = self.config.num_classes
-        return latents.labels(seeds, k).to(self._device()) if k else None
-
-    def _classes(self, classes: int | str | Sequence[int | str] | None, n: int) -> Tensor | None:
-        """Names or indices, one or n of them -> [n] indices."""
-        if classes is None:
-            return None
-        k = self.config.num_classes
-        if not k:
-            raise InputError(f"classes={classes!r} given, but this model is unconditional; leave the class out")
-        given = [classes] * n if isinstance(classes, int | str) else list(classes)
-        if len(given) != n:
-            raise InputError(f"{len(given)} classes for {n} images; give one class, or one for each image")
-        return torch.tensor([self.class_index(c) for c in given], device=self._device())
+        sampling.standing_statistics(self, batches, batch, seed, truncation, truncation_form)
 
     def class_index(self, given: int | str) -> int:
         """The index of a class, given by name or by index; a name wins over a number that looks like an index."""
@@ -304,9 +271,42 @@ class GAN(nn.Module):
             f"unknown class {name!r}; expected an index from 0 to {k - 1} or a name ({known or 'none given'})"
         )
 
-    def _device(self) -> torch.device:
+    # ---- what it consists of
+    @property
+    def dim_z(self) -> int:
+        """Latent dimensions."""
+        return int(getattr(self.config, "dim_z", 0))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the players are."""
         return next(self.parameters()).device
 
     def players(self) -> dict[str, nn.Module]:
         """The modules that learn, by name."""
         return {name: child for name, child in self.named_children() if any(True for _ in child.parameters())}
+
+    def parameter_counts(self) -> dict[str, int]:
+        """Learned numbers of each player."""
+        return {name: sum(p.numel() for p in player.parameters()) for name, player in self.players().items()}
+
+    def model_state(self) -> dict[str, Tensor]:
+        """What a model folder holds: every tensor but training's memory."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("memory.")}
+
+    def load_model_state(self, state: dict[str, Tensor]) -> None:
+        """The reverse of `model_state`; training's memory stays as it is.  Raises RuntimeError where they differ."""
+        memory = {name: value for name, value in self.state_dict().items() if name.startswith("memory.")}
+        self.load_state_dict({**memory, **state})
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back."""
+    modes = [(child, child.training) for child in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for child, mode in modes:
+            child.training = mode

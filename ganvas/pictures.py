@@ -16,8 +16,8 @@ def to_uint8(x: Tensor) -> np.ndarray:
 
 
 def to_pil(x: Tensor) -> Image.Image:
-    """float [C, H, W] in [-1, 1] -> a picture; [N, C, H, W] -> a grid of them; [N, 2] -> a scatter plot"""
+    """float [C, H, W] in [-1, 1] -> a picture; [N, C, H, W] -> a grid of them; [N, D] -> a plot of the points"""
     if x.dim() == 2:
-        return grid.scatter(x.detach().cpu().numpy())
+        return grid.cloud(x.detach().cpu().numpy())
     array = pixels.to_uint8(x).cpu().numpy()
     return grid.to_pil(array) if x.dim() == 3 else grid.grid(array)

@@ -1,18 +1,21 @@
-"""Presets and recipes: a paper, a preset and the Config that they and the data give.  Nothing here trains."""
+"""Recipes: a paper, a preset and the Config that they and the data give.  Nothing here trains."""
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from ganvas import latents
+from ganvas import data as datasets
+from ganvas import rng
+from ganvas.config import Config, configure
 from ganvas.data import Kind
 from ganvas.errors import InputError
-from ganvas.gan import GAN, Batch, Config, Preset, configure
+from ganvas.gan import GAN
 from ganvas.papers import PAPERS
+from ganvas.presets import Preset, fitting, own_fields, preset, presets
 
 
 @dataclass(frozen=True)
@@ -35,72 +38,65 @@ class Recipe:
             return PAPERS[self.paper](self.config)
 
 
-def presets() -> dict[str, tuple[str, Preset]]:
-    """Every preset by name, with the paper it belongs to."""
-    return {name: (paper, preset) for paper, kind in PAPERS.items() for name, preset in kind.PRESETS.items()}
-
-
-def parameter_counts(gan: GAN) -> dict[str, int]:
-    """Learned numbers of each player."""
-    return {name: sum(p.numel() for p in player.parameters()) for name, player in gan.players().items()}
-
-
 def papers() -> list[dict[str, Any]]:
-    """A row per preset: paper, resolution, exact parameter counts, data, published score."""
+    """A row per preset: paper, resolution, exact parameter counts, data, source, published score."""
     rows = []
-    for name, (paper, preset) in presets().items():
-        recipe = Recipe(paper, name, configure(PAPERS[paper].config_type, _with_classes(paper, preset)))
-        counts = parameter_counts(recipe.on_meta())
-        c = recipe.config
-        row = {"preset": name, "paper": paper, "title": PAPERS[paper].title, "resolution": c.resolution}
-        row |= {"channels": c.channels, "num_classes": c.num_classes, "batch": c.batch, "images": c.images}
-        row |= {"parameters": counts, "about": preset.about, "data": preset.data, "published": preset.published}
-        rows.append(row)
+    for name, row in presets().items():
+        gan = Recipe(row.paper, name, as_meant(row)).on_meta()
+        c = gan.config
+        rows.append({
+            "preset": name, "paper": row.paper, "title": gan.title, "resolution": c.resolution,
+            "channels": c.channels, "num_classes": c.num_classes, "batch": c.batch, "images": c.images,
+            "parameters": gan.parameter_counts(), "about": row.about, "source": row.source, "data": row.data,
+            "published": row.published,
+        })  # fmt: skip
     return rows
 
 
-def _with_classes(paper: str, preset: Preset) -> dict[str, Any]:
-    """The preset's values with the classes of the data it is meant for."""
-    conditional = preset.values.get("conditional", PAPERS[paper].config_type.model_fields["conditional"].default)
-    return {"num_classes": preset.num_classes if conditional else 0, **preset.values}
+def as_meant(row: Preset) -> Config:
+    """The preset's Config with the classes of the data it is meant for."""
+    kind = PAPERS[row.paper].config_type
+    conditional = row.values.get("conditional", kind.model_fields["conditional"].default)
+    return configure(kind, {"num_classes": row.classes if conditional else 0, **row.values}, given=())
 
 
 def default_data(name: str) -> str:
     """What `train` uses where no data are given: the toys for a toy preset, the digits for everything else."""
-    preset = presets().get(name)
-    return "ring8" if preset and preset[1].values.get("resolution") == 0 else "digits"
+    row = presets().get(name)
+    return "ring8" if row and row.values.get("resolution") == 0 else "digits"
 
 
 def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict[str, Any] | None = None) -> Recipe:
-    """The recipe of a preset, or of the preset of a paper that fits the data, for data of this kind.
+    """The recipe of a preset, a preset's file, or the preset of a paper that fits the data, for data of this kind.
 
     Resolution, channels and classes come from the data unless they are overridden.  Raises InputError.
     """
-    table = presets()
-    is_toy = kind.kind == "toy"
-    native = max(kind.native) if kind.native else 0
+    points = kind.kind == "toy"
     overrides = dict(overrides or {})
     if isinstance(asked := overrides.get("resolution"), int):
         resolution = asked
-    if name not in table:
-        name = _pick(name, resolution or native, is_toy)
-    paper, preset = table[name]
-    values: dict[str, Any] = dict(preset.values)
-    values["channels"] = kind.channels
-    if is_toy:
+    row = preset(fitting(name, resolution or max(kind.native or (0,)), points))
+    values: dict[str, Any] = {**row.values, "channels": kind.channels}
+    if points and resolution:
+        raise InputError(f"{kind.name} holds points, which have no resolution; leave it out")
+    if points:
         values["resolution"] = 0
     elif values.get("resolution") == 0:
-        raise InputError(
-            f"{name} learns points in the plane, {kind.name} holds images; pass --data ring8, or another preset"
-        )
+        raise InputError(f"{row.name} learns points, {kind.name} holds images; pass --data ring8, or another preset")
     elif resolution:
         values["resolution"] = resolution
-    if is_toy and resolution:
-        raise InputError(f"{kind.name} holds points in the plane, which have no resolution; leave it out")
     values |= overrides
-    conditional = values.get("conditional", PAPERS[paper].config_type.model_fields["conditional"].default)
+    config_type = PAPERS[row.paper].config_type
+    conditional = values.get("conditional", config_type.model_fields["conditional"].default)
     values.setdefault("num_classes", kind.num_classes if conditional else 0)
-    return Recipe(paper, name, configure(PAPERS[paper].config_type, values))
+    given = set(overrides) | (own_fields(Path(name).expanduser()) if name.endswith(".toml") else set())
+    return Recipe(row.paper, row.name, configure(config_type, values, given))
+
+
+def peek(name: str, data: str) -> Kind:
+    """What lies behind DATA, as the paper of this preset would read it."""
+    paper = preset(fitting(name, 0, False)).paper if not name.endswith(".toml") else preset(name).paper
+    return datasets.READERS[PAPERS[paper].reads].peek(data)
 
 
 def rehearse(recipe: Recipe) -> None:
@@ -111,22 +107,11 @@ def rehearse(recipe: Recipe) -> None:
     n = min(4, c.batch // c.accumulate)
     try:
         gan = recipe.on_meta()
-        x = torch.empty((n, c.channels, c.resolution, c.resolution) if c.resolution else (n, c.channels), device="meta")
-        real = Batch(x, torch.zeros(n, dtype=torch.int64, device="meta") if c.num_classes else None)
+        real = gan.blank(n, torch.device("meta"))
         for phase in gan.phases():
-            phase.loss(real, gan.draw(real, latents.generator("rehearsal")))
+            phase.loss(real, (phase.draw or gan.draw)(real, rng.generator("rehearsal")))
     except (InputError, NotImplementedError):  # the latter: an operation that needs memory, which says nothing
         raise
     except (RuntimeError, ValueError, IndexError, ZeroDivisionError, OverflowError) as error:
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{recipe.preset} has no networks that fit these settings ({reason}); check --set") from error
-
-
-def _pick(name: str, resolution: int, is_toy: bool) -> str:
-    for kind in PAPERS.values():
-        if name in kind.FAMILIES:
-            return kind.FAMILIES[name](resolution, is_toy)
-    families = ", ".join(family for kind in PAPERS.values() for family in kind.FAMILIES)
-    near = difflib.get_close_matches(name, presets(), n=4, cutoff=0.3)
-    meant = f"; did you mean {', '.join(near)}" if near else ""
-    raise InputError(f"unknown preset {name!r}{meant}; `ganvas papers` lists all, a bare name is one of {families}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas import folder as model_folder
-from ganvas import latents
+from ganvas import rng
 from ganvas.cli import main
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
-from ganvas.folder import Description
-from ganvas.gan import GAN
-from ganvas.ops.norm import Statistics
+from ganvas.gan import GAN, Given, Request, evaluating
+from ganvas.models import folder as model_folder
+from ganvas.models.folder import Description
+from ganvas.ops.norm import Statistics, collected_statistics
 from ganvas.ops.pixels import to_float
 from tests import tiny
 from tests.papers.test_laws import go
@@ -48,7 +49,7 @@ def model(gan: GAN, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write(gan: GAN, paper: str, folder: Path) -> Path:
-    model_folder.write_weights(folder, gan.state_dict(), {})
+    model_folder.write_weights(folder, gan.model_state(), {})
     description = Description(paper=paper, config=gan.config.model_dump(), class_names=gan.class_names)
     model_folder.write_description(folder, description)
     return folder
@@ -72,7 +73,7 @@ def near(a: Tensor, b: Tensor) -> None:
 
 @pytest.mark.parametrize("threshold", [0.04, 0.5, 1.5])
 def test_resampling_keeps_what_is_inside(threshold: float) -> None:
-    plain, z = latents.noise(range(200), 50), latents.of(range(200), 50, threshold)
+    plain, z = rng.noise(range(200), 50), rng.latents(range(200), 50, threshold)
     inside = plain.abs() <= threshold
     assert torch.equal(z[inside], plain[inside])
     assert not bool((z == plain)[~inside].any())
@@ -81,13 +82,13 @@ def test_resampling_keeps_what_is_inside(threshold: float) -> None:
 
 @pytest.mark.parametrize("truncation", [0.2, 1.0])
 def test_scaling_is_a_multiple_of_a_normal_truncated_at_two(truncation: float) -> None:
-    z = latents.of(range(200), 50, truncation, "scale")
-    torch.testing.assert_close(z, truncation * latents.of(range(200), 50, 2.0))
+    z = rng.latents(range(200), 50, truncation, "scale")
+    torch.testing.assert_close(z, truncation * rng.latents(range(200), 50, 2.0))
     assert 1.9 * truncation < z.abs().max() <= 2 * truncation
 
 
 def test_clamping_moves_what_is_outside_onto_the_threshold() -> None:
-    plain, z = latents.noise(range(100), 50), latents.of(range(100), 50, 0.5, "clamp")
+    plain, z = rng.noise(range(100), 50), rng.latents(range(100), 50, 0.5, "clamp")
     assert torch.equal(z, plain.clamp(-0.5, 0.5))
     assert ((z.abs() == 0.5).float().mean() - math.erfc(0.5 / math.sqrt(2))).abs() < 0.03
 
@@ -95,7 +96,7 @@ def test_clamping_moves_what_is_outside_onto_the_threshold() -> None:
 @pytest.mark.parametrize(("form", "threshold"), [("resample", 0.7), ("scale", 0.7)])
 def test_spread_is_that_of_the_truncated_normal(form: Any, threshold: float) -> None:
     """Var of a normal truncated at t is 1 - 2 t p(t) / (2 P(t) - 1)."""
-    z = latents.of(range(1000), 50, threshold, form)
+    z = rng.latents(range(1000), 50, threshold, form)
     t = threshold if form == "resample" else 2.0
     density = math.exp(-(t**2) / 2) / math.sqrt(2 * math.pi)
     variance = 1 - 2 * t * density / math.erf(t / math.sqrt(2))
@@ -105,8 +106,8 @@ def test_spread_is_that_of_the_truncated_normal(form: Any, threshold: float) -> 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_seeds_do_not_know_their_batch(form: Any, gan: GAN) -> None:
-    z = latents.of(range(10), 6, 0.3, form)
-    assert torch.equal(z[7:8], latents.of([7], 6, 0.3, form))
+    z = rng.latents(range(10), 6, 0.3, form)
+    assert torch.equal(z[7:8], rng.latents([7], 6, 0.3, form))
     assert z.abs().max() <= 0.3 * FORMS[form]
     together = gan.sample(5, seed=3, truncation=0.3, truncation_form=form)
     near(together, gan.sample(5, seed=3, truncation=0.3, truncation_form=form, batch=2))
@@ -116,22 +117,22 @@ def test_seeds_do_not_know_their_batch(form: Any, gan: GAN) -> None:
 @pytest.mark.parametrize("truncation", [0.0, -1.0, float("nan"), float("inf"), 0.001])
 def test_impossible_truncations(truncation: float) -> None:
     with pytest.raises(InputError, match="truncation"):
-        latents.of([0], 4, truncation)
+        rng.latents([0], 4, truncation)
 
 
 # interpolation
 
 
 def test_great_circle() -> None:
-    a, b = latents.noise([1], 64), latents.noise([2], 64)
-    near(latents.slerp(a, b, 0.0), a)
-    near(latents.slerp(a, b, 1.0), b)
+    a, b = rng.noise([1], 64), rng.noise([2], 64)
+    near(rng.slerp(a, b, 0.0), a)
+    near(rng.slerp(a, b, 1.0), b)
     e, f = torch.eye(3)[:1], torch.eye(3)[1:2]
-    near(latents.slerp(e, f, 1 / 3), torch.tensor([[math.cos(math.pi / 6), 0.5, 0.0]]))
-    lengths = torch.cat([latents.slerp(a, b, w / 10) for w in range(11)]).norm(dim=1)
+    near(rng.slerp(e, f, 1 / 3), torch.tensor([[math.cos(math.pi / 6), 0.5, 0.0]]))
+    lengths = torch.cat([rng.slerp(a, b, w / 10) for w in range(11)]).norm(dim=1)
     assert lengths.min() > 0.98 * min(a.norm(), b.norm())  # the straight line would dip to 0.7
     for c in (a, -a, 2 * a):  # no plane is given
-        assert latents.slerp(a, c, 0.3).isfinite().all()
+        assert rng.slerp(a, c, 0.3).isfinite().all()
 
 
 @pytest.mark.parametrize("name", ["biggan", "biggan-tables", "biggan-plain", "biggan-deep", "sagan", "sagan-plain",
@@ -156,17 +157,13 @@ def test_classes_are_mixed_on_the_straight_line(name: str) -> None:
     gan = trained(name)
     film = gan.interpolate([5, 5], classes=["7", "0"], steps=2)
     near(film[0:1], gan.sample(1, seed=5, classes="7"))
-    z = latents.noise([5], gan.config.dim_z)
-    _, a = gan.code(_request(5, 0))
-    _, b = gan.code(_request(5, 2))
-    near(film[1:2], gan.decode(z, (a + b) / 2))
+    a, b = gan.code(_request(5, 0)), gan.code(_request(5, 2))
+    near(film[1:2], gan.decode(replace(a, z=rng.noise([5], gan.config.dim_z), c=(a.c + b.c) / 2)))
     assert not torch.allclose(film[0], film[1])
 
 
 def _request(seed: int, y: int) -> Any:
-    from ganvas.gan import Request
-
-    return Request([seed], torch.tensor([y]))
+    return Request([seed], Given(y=torch.tensor([y])))
 
 
 def test_truncated_interpolation_has_truncated_ends(gan: GAN) -> None:
@@ -204,25 +201,26 @@ def test_standing_statistics_change_the_stored_ones_and_are_the_same_each_time(n
 
 def test_one_standing_batch_is_the_plain_mean_and_variance() -> None:
     gan = trained("biggan")
-    z, c = gan.code(_many(gan, 8))
+    code = gan.code(_many(gan, 8))
     into: list[Tensor] = []
     hook = gan.G.output_layer[0].register_forward_pre_hook(lambda _m, args: into.append(args[0].clone()))
-    gan.settle([(z, c)])
+    with evaluating(gan), collected_statistics(gan):
+        gan.decode(code)
     hook.remove()
     (x,) = into
     near(gan.G.output_layer[0].stored_mean, x.mean((0, 2, 3)))
     near(gan.G.output_layer[0].stored_var, x.var((0, 2, 3), correction=0))
     first, second = statistics(gan), None
-    gan.settle([(z, c), (z, c)])
+    with evaluating(gan), collected_statistics(gan):
+        gan.decode(code)
+        gan.decode(code)
     second = statistics(gan)
     for a, b in zip(first, second):
         near(a, b)
 
 
 def _many(gan: GAN, n: int) -> Any:
-    from ganvas.gan import Request
-
-    return Request(list(range(n)), gan.drawn_classes(list(range(n))))
+    return Request(list(range(n)), gan.given(list(range(n))))
 
 
 def test_a_paper_without_them_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -236,7 +234,7 @@ def test_a_paper_without_them_says_so(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_classes_by_name_and_index_where_names_look_like_numbers(gan: GAN) -> None:
     by_name = {name: gan.sample(1, seed=2, classes=name) for name in NAMES}
-    y = {name: gan.decode(*gan.code(_request(2, i))) for i, name in enumerate(NAMES)}
+    y = {name: gan.decode(gan.code(_request(2, i))) for i, name in enumerate(NAMES)}
     for name in NAMES:
         near(by_name[name], y[name])
     near(gan.sample(1, seed=2, classes="1"), y["tench"])  # no name, so an index

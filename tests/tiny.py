@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ganvas.config import configure
 from ganvas.data import Images
-from ganvas.gan import GAN, Batch, configure
+from ganvas.gan import GAN, Batch, Given
 from ganvas.papers import PAPERS
 
 _WGAN = {
@@ -54,15 +55,15 @@ def build(name: str, seed: int = 0, **values: Any) -> GAN:
     kind = PAPERS[paper]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(configure(kind.config_type, {**base, **values}))
+        return kind(configure(kind.config_type, {**base, **values}, given=values))
 
 
 def batch(gan: GAN, n: int = 4, seed: int = 0) -> Batch:
     """Noise in the shape of the GAN's data."""
     rng = torch.Generator().manual_seed(seed)
     c = gan.config
-    x = torch.rand(n, c.channels, c.resolution, c.resolution, generator=rng) * 2 - 1
-    return Batch(x, torch.arange(n) % c.num_classes if c.num_classes else None)
+    x = torch.rand(n, *c.shape, generator=rng) * 2 - 1
+    return Batch(x, Given(y=torch.arange(n) % c.num_classes if c.num_classes else None))
 
 
 def images(gan: GAN, m: int = 10) -> Images:
@@ -87,6 +88,8 @@ HELPERS: dict[str, list[dict[str, Any]]] = {
     "long_every": [{"long_first": 0}],
     "D_placement": [{"resolution": 32, "D_attention": (16,), "G_attention": ()}],
     "resolution": [{}, {"dim_z": 12, "G_attention": (), "D_attention": ()}],
+    "fused": [{"resolution": 16, "G_attention": (), "D_attention": ()}],
+    "statistics": [{"G_only": True}],
     "hier": [{"deep": False}],
     "rgb": [{"deep": True, "G_ch": 4, "D_ch": 4}],
     "D_wide": [{"deep": False, "D_attention": ()}],

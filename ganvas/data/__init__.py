@@ -1,16 +1,26 @@
 """Data sets: what a path holds, decoded once to uint8; the doctor that looks it over; the owners' downloads."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 from ganvas.data.cache import cache_directory
+from ganvas.data.dataset import Dataset, Take, Wanted
 from ganvas.data.doctor import check, contact_sheet
 from ganvas.data.fetch import fetch
-from ganvas.data.images import Images, Kind, load, peek
+from ganvas.data.images import Images, Kind, load, load_wanted, peek
 from ganvas.data.report import Report
-from ganvas.data.toys import toy_modes, toy_std
+from ganvas.data.toys import EMBEDDED, toy_modes, toy_std
 
 __all__ = [
+    "EMBEDDED",
+    "READERS",
+    "Dataset",
     "Images",
     "Kind",
+    "Reader",
     "Report",
+    "Take",
+    "Wanted",
     "cache_directory",
     "check",
     "contact_sheet",
@@ -20,3 +30,15 @@ __all__ = [
     "toy_modes",
     "toy_std",
 ]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way to read a path for training: what is there, and its rows."""
+
+    peek: Callable[[str], Kind]
+    load: Callable[[str, Wanted], Dataset]
+
+
+# what a paper reads (`GAN.reads`) -> how
+READERS: dict[str, Reader] = {"images": Reader(peek, load_wanted)}

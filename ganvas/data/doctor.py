@@ -69,8 +69,8 @@ def check(
 
 def contact_sheet(images: Images, *, rows: int = 10, columns: int = 16) -> Image.Image:
     """A grid: one row per class, evenly spread over its images; without classes, over all of them."""
-    if images.is_toy:
-        return grid.scatter(images.x[:: max(1, len(images) // 4000)])
+    if images.is_points:
+        return grid.cloud(images.x[:: max(1, len(images) // 4000)])
     return grid.grid(np.ascontiguousarray(images.x[_spread(images.y, len(images), rows, columns)]), columns)
 
 

@@ -1,16 +1,21 @@
-"""Pictures of samples: grids of images, scatter plots of points, films of either."""
+"""Pictures of samples: grids of images, plots of points, films of either."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from ganvas.files import write_atomic
 
+if TYPE_CHECKING:
+    from ganvas.gan import Picture
+
+GREY, BLUE = (190, 190, 190), (30, 90, 200)
 MIN_CELL = 48  # small images are enlarged, pixel by pixel, to at least this many
 
 
@@ -33,21 +38,56 @@ def grid(x: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image
     return to_pil(sheet)
 
 
-def scatter(points: np.ndarray, real: np.ndarray | None = None, side: int = 512) -> Image.Image:
-    """float [N, 2] -> a picture of the square that holds the data; real points grey, samples blue."""
+def cloud(points: np.ndarray, real: np.ndarray | None = None, side: int = 512) -> Image.Image:
+    """float [N, D] -> a picture: of one coordinate its histogram, of two or more the plane of the first two.
+
+    Real points are grey, samples blue; the frame is that of the data.
+    """
+    reference = real if real is not None and len(real) else points
+    draw = histogram if points.shape[1] == 1 else scatter
+    return draw(points, real, 1.15 * float(np.abs(reference).max()) or 1.0, side)
+
+
+def scatter(points: np.ndarray, real: np.ndarray | None, reach: float, side: int) -> Image.Image:
+    """Points [N, D] in the square [-reach, reach]^2 of their first two coordinates."""
     picture = Image.new("RGB", (side, side), "white")
     draw = ImageDraw.Draw(picture)
-    reference = real if real is not None else points
-    reach = 1.15 * float(np.abs(reference).max()) or 1.0
-    for cloud, colour in ((real, (190, 190, 190)), (points, (30, 90, 200))):
-        for px, py in [] if cloud is None else ((cloud * [1, -1] / reach + 1) / 2 * side).tolist():
+    for some, colour in ((real, GREY), (points, BLUE)):
+        for px, py in [] if some is None else ((some[:, :2] * [1, -1] / reach + 1) / 2 * side).tolist():
             draw.ellipse((px - 1.5, py - 1.5, px + 1.5, py + 1.5), fill=colour)
     return picture
 
 
-def picture(x: np.ndarray, columns: int | None = None, real: np.ndarray | None = None) -> Image.Image:
-    """A grid of images, or a scatter plot of points, by the shape of x."""
-    return scatter(x, real) if x.ndim == 2 else grid(x, columns)
+def histogram(points: np.ndarray, real: np.ndarray | None, reach: float, side: int, bins: int = 64) -> Image.Image:
+    """Points [N, 1] as shares of bins over [-reach, reach]: the real ones filled, the samples as a line over them."""
+    picture = Image.new("RGB", (side, side), "white")
+    draw = ImageDraw.Draw(picture)
+    edges = np.linspace(-reach, reach, bins + 1)
+    shares = {
+        colour: np.histogram(some[:, 0], edges)[0] / len(some)
+        for some, colour in ((real, GREY), (points, BLUE))
+        if some is not None and len(some)
+    }
+    top, width = 1.1 * max(float(s.max()) for s in shares.values()) or 1.0, side / bins
+    for colour, share in shares.items():
+        heights = side * (1 - share / top)
+        if colour == GREY:
+            for i, y in enumerate(heights.tolist()):
+                draw.rectangle((i * width, y, (i + 1) * width, side), fill=colour)
+        else:
+            corners = [(x, y) for i, y in enumerate(heights.tolist()) for x in (i * width, (i + 1) * width)]
+            draw.line(corners, fill=colour, width=2)
+    return picture
+
+
+def drawn(picture: Picture) -> Image.Image:
+    """A grid of images, or a cloud of points, by the shape of x."""
+    from ganvas.ops.pixels import to_uint8
+
+    x = picture.x.detach().cpu()
+    if x.dim() == 2:
+        return cloud(x.numpy(), picture.real.cpu().numpy() if picture.real is not None else None)
+    return grid(to_uint8(x).numpy(), picture.columns)
 
 
 def save(image: Image.Image, path: Path) -> None:

@@ -11,7 +11,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ganvas.data import decode, toys
 from ganvas.data.build import Progress, build, meta_of, read_headers, refuse
 from ganvas.data.cache import Entry, digest, opened
 from ganvas.data.cifar import is_cifar, open_cifar
+from ganvas.data.dataset import Take, Wanted
 from ganvas.data.decode import FITS, Header, How
 from ganvas.data.folder import open_folder, open_zip
 from ganvas.data.idx import is_idx, open_idx
@@ -26,12 +27,17 @@ from ganvas.data.npz import is_npz, open_npz
 from ganvas.data.source import ArrayItems, Content, Source, pick_split
 from ganvas.errors import InputError
 
+if TYPE_CHECKING:  # looking at data needs no torch
+    from torch import Tensor
+
+    from ganvas.gan import Batch
+
 _SAMPLE = 128  # headers that `peek` reads
 
 
 @dataclass(frozen=True)
 class Images:
-    """A decoded data set.  x uint8 [M, C, H, W], usually a read-only memory map (toys: float32 [M, 2])"""
+    """A decoded data set.  x uint8 [M, C, H, W], usually a read-only memory map (points: float32 [M, D])"""
 
     x: np.ndarray
     y: np.ndarray | None  # int64 [M]; None when there are no classes
@@ -45,14 +51,33 @@ class Images:
         return len(self.x)
 
     @property
-    def is_toy(self) -> bool:
-        """Points in the plane instead of pictures."""
+    def is_points(self) -> bool:
+        """Points [M, D] instead of pictures."""
         return self.x.ndim == 2
 
     @property
-    def nbytes(self) -> int:
-        """Size of x in bytes: what it would take on a device."""
-        return int(self.x.nbytes)
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `rows` takes from."""
+        return {"x": self.x} if self.y is None else {"x": self.x, "y": self.y}
+
+    @property
+    def chances(self) -> int:
+        """Rows use no random numbers of their own."""
+        return 0
+
+    def rows(self, take: Take, index: Tensor, mirrored: Tensor | None, chance: Tensor) -> Batch:
+        """Pictures as floats in [-1, 1], channels last in memory, mirrored where asked; points as they are."""
+        import torch
+
+        from ganvas.gan import Batch, Given
+        from ganvas.ops.pixels import to_float
+
+        x = take("x", index)
+        if not self.is_points:
+            x = to_float(x).contiguous(memory_format=torch.channels_last)
+            if mirrored is not None:
+                x = torch.where(mirrored[:, None, None, None], x.flip(-1), x)
+        return Batch(x, Given(y=take("y", index) if self.y is not None else None))
 
 
 @dataclass(frozen=True)
@@ -63,7 +88,7 @@ class Kind:
     name: str
     count: int  # of the split, unreadable files included
     native: tuple[int, int] | None  # (height, width); None if mixed, or for points
-    channels: int  # 1 if every picture is grey, else 3; the toys' 2 coordinates
+    channels: int  # 1 if every picture is grey, else 3; of points: their coordinates
     num_classes: int
     class_names: list[str]
     splits: list[str]
@@ -94,7 +119,7 @@ def load(
     if resolution is not None and not 1 <= resolution <= 4096:
         raise InputError(f"resolution={resolution}, expected 1 to 4096 pixels per side")
     if data in toys.TOYS:
-        return _toy(str(data), split)
+        return _toy(str(data), split, classes)
     source = open_source(data, split, classes)
     if source.kind == "digits":
         return _digits(source, resolution, channels, fit, classes)
@@ -107,7 +132,9 @@ def load(
 def peek(data: str | Path, *, split: str = "train", classes: bool = True) -> Kind:
     """What DATA is, from names and headers: of a folder, a sample of the files is opened."""
     if data in toys.TOYS:
-        return Kind("toy", str(data), toys.POINTS, None, 2, 0, [], list(toys.SPLITS))
+        toy = toys.TOYS[str(data)]
+        names = list(toy.class_names) if classes else []
+        return Kind("toy", str(data), toys.POINTS, None, toy.dim, len(names), names, list(toys.SPLITS))
     source = open_source(data, split, classes)
     content = source.content
     count = len(content.items)
@@ -127,7 +154,7 @@ def open_source(data: str | Path, split: str = "train", classes: bool = True) ->
         return _digits_source(split)
     path = Path(data).expanduser()
     if not path.exists():
-        known = ", ".join(("digits", *toys.TOYS))
+        known = ", ".join(toys.EMBEDDED)
         raise InputError(f"no such file or folder: {str(data)!r}; DATA is a path or one of {known}")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path} cannot be read: permission denied")
@@ -147,11 +174,27 @@ def open_source(data: str | Path, split: str = "train", classes: bool = True) ->
     )
 
 
-def _toy(name: str, split: str) -> Images:
+def load_wanted(data: str, wanted: Wanted) -> Images:
+    """The train split as a run wants it."""
+    picture = len(wanted.shape) == 3
+    return load(
+        data,
+        resolution=wanted.shape[-1] if picture else None,
+        channels=wanted.shape[0] if picture else None,
+        fit=wanted.fit,
+        max_unreadable=wanted.max_unreadable,
+        progress=wanted.progress,
+    )
+
+
+def _toy(name: str, split: str, classes: bool) -> Images:
     chosen = pick_split(split, toys.SPLITS, name)
-    x = toys.toy_points(name, chosen)
+    x, y = toys.toy_points(name, chosen)
     how = {"kind": "toy", "split": chosen, "count": len(x)}
-    return Images(x, None, [], name, digest([how, hashlib.sha256(x.tobytes()).hexdigest()]), how, [])
+    labelled = [hashlib.sha256(y.tobytes()).hexdigest()] if y is not None else []
+    print_ = digest([how, hashlib.sha256(x.tobytes()).hexdigest(), *labelled])
+    names = list(toys.TOYS[name].class_names) if classes else []
+    return Images(x, y if names else None, names, name, print_, how, [])
 
 
 def _digits_source(split: str) -> Source:

@@ -1,18 +1,32 @@
-"""The toy distributions of WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028, section 5 and Figure 3), and the digits.
+"""The toy distributions of WGAN-GP (Gulrajani et al. 2017, arXiv 1704.00028, section 5 and Figure 3), the mixture of
+TAC-GAN (Gong et al. 2019, arXiv 1907.02690), and the digits.
 
-`ring8`, `grid25` and `swissroll` are points in the plane, scaled to about unit size. `digits` are 1,797 hand-written
-digits of 8x8 pixels that travel inside the package: see `docs/data.md` for their origin and licence.
+`ring8`, `grid25` and `swissroll` are points in the plane, scaled to about unit size. `mog1d` are numbers in three
+overlapping classes: class k is normal with mean 3 k and standard deviation k + 1, not scaled. `digits` are 1,797
+hand-written digits of 8x8 pixels that travel inside the package: see `docs/data.md` for their origin and licence.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.resources import files
 
 import numpy as np
 
 POINTS = 100_000
-TOYS = ("ring8", "grid25", "swissroll")
 SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Toy:
+    """What is known of a toy before it is drawn."""
+
+    dim: int = 2
+    class_names: tuple[str, ...] = ()
+
+
+TOYS = {"ring8": Toy(), "grid25": Toy(), "swissroll": Toy(), "mog1d": Toy(1, ("0", "1", "2"))}
+EMBEDDED = ("digits", *TOYS)  # what travels inside the package or is drawn by it
 
 _RING_SCALE = 1.414
 _GRID_SCALE = 2.828
@@ -21,7 +35,7 @@ _STD = {"ring8": 0.02 / _RING_SCALE, "grid25": 0.05 / _GRID_SCALE}
 
 
 def toy_modes(name: str) -> np.ndarray | None:
-    """Centres of a toy's Gaussians, float32 [K, 2]; None for the swiss roll, which has no modes."""
+    """Centres of a toy's Gaussians, float32 [K, 2]; None where there are none to count."""
     if name == "ring8":
         angle = np.arange(8) * (np.pi / 4)
         return (2.0 * np.stack([np.cos(angle), np.sin(angle)], axis=1) / _RING_SCALE).astype(np.float32)
@@ -32,19 +46,22 @@ def toy_modes(name: str) -> np.ndarray | None:
 
 
 def toy_std(name: str) -> float | None:
-    """Standard deviation of each coordinate around its mode, in the same units; None for the swiss roll."""
+    """Standard deviation of each coordinate around its mode, in the same units; None where there are no modes."""
     return _STD.get(name)
 
 
-def toy_points(name: str, split: str = "train", count: int = POINTS) -> np.ndarray:
-    """`count` points, the same on every machine.  -> float32 [M, 2]"""
+def toy_points(name: str, split: str = "train", count: int = POINTS) -> tuple[np.ndarray, np.ndarray | None]:
+    """`count` points, the same on every machine.  -> float32 [M, D], int64 [M] or None where there are no classes"""
     # RandomState and not Generator: its stream is frozen by numpy's promise, so the points never change.
     rng = np.random.RandomState(1704 + SPLITS.index(split))
+    if name == "mog1d":
+        y = rng.permutation(np.arange(count) % 3)
+        return (3.0 * y + (y + 1.0) * rng.standard_normal(count)).astype(np.float32)[:, None], y.astype(np.int64)
     modes = toy_modes(name)
     if modes is None:
-        return _swiss_roll(rng, count)
+        return _swiss_roll(rng, count), None
     which = rng.permutation(np.arange(count) % len(modes))  # balanced: every mode holds the same share
-    return (modes[which] + _STD[name] * rng.standard_normal((count, 2))).astype(np.float32)
+    return (modes[which] + _STD[name] * rng.standard_normal((count, 2))).astype(np.float32), None
 
 
 def _swiss_roll(rng: np.random.RandomState, count: int) -> np.ndarray:

@@ -25,6 +25,7 @@ from ganvas.files import one_line, read_json, save_tensors, sync, write_json
 from ganvas.gan import GAN
 
 KEEP = 2  # newest checkpoints that stay
+FORMAT = 2  # 1, without a number, is what was written before training had a memory; it is still read
 
 
 @dataclass
@@ -74,6 +75,7 @@ def save(state: State, folder: Path) -> Path:
             save_tensors(state.tensors(), temporary / "state.safetensors")
             sync(temporary / "state.safetensors")
             counters = {
+                "format": FORMAT,
                 "iteration": state.gan.iteration,
                 "images_seen": state.gan.images_seen,
                 "seconds": state.seconds,
@@ -115,6 +117,10 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     counters = read_json(path / "state.json")
     if counters.pop("check", None) != _digest(counters):
         raise InputError("state.json is damaged")
+    if counters.get("format", 1) > FORMAT:
+        raise InputError(
+            f"it has format {counters['format']}, this ganvas reads up to {FORMAT}; install a newer ganvas"
+        )
     if counters["sha256"] != _sha256(path / "state.safetensors"):
         raise InputError("state.safetensors is damaged")
     return load_file(path / "state.safetensors"), counters

@@ -15,8 +15,8 @@ from ganvas.gan import GAN
 class Average:
     """Averages of the players in `gan.averaged`, moved once per iteration:  a <- decay a + (1 - decay) p.
 
-    Up to `ema_start` iterations the decay is 0, a copy.  Buffers (batch-norm statistics, spectral-norm vectors) are
-    averaged with the weights, or copied: `ema_buffers`.  Integer buffers are always copied.
+    The decay is the paper's to say (`gan.decay()`); 0 is a copy.  Buffers (batch-norm statistics, spectral-norm
+    vectors) are averaged with the weights, or copied: `ema_buffers`.  Integer buffers are always copied.
     """
 
     def __init__(self, gan: GAN) -> None:
@@ -27,15 +27,28 @@ class Average:
     @torch.no_grad()
     def update(self) -> None:
         """One move towards the live players; call after the iteration's steps."""
-        config = self.gan.config
-        decay = config.ema if self.gan.iteration >= config.ema_start else 0.0
+        decay = self.gan.decay()
         for name, mean in self.players.items():
             live = getattr(self.gan, name)
-            buffers = decay if config.ema_buffers == "average" else 0.0
+            buffers = decay if self.gan.config.ema_buffers == "average" else 0.0
             for a, p in zip(mean.parameters(), live.parameters()):
                 _move(a, p, decay)
             for b, q in zip(mean.buffers(), live.buffers()):
                 _move(b, q, buffers if b.is_floating_point() else 0.0)
+
+
+def unmoved(gan: GAN) -> float:
+    """The share of its first weights that the average will still hold when the run ends."""
+    c, start, share = gan.config, gan.iteration, 1.0
+    try:
+        for i in range(c.images // (c.batch * max(phase.repeat for phase in gan.phases()))):
+            gan.iteration = i + 1
+            share *= gan.decay()
+            if share < 1e-4:
+                return 0.0
+    finally:
+        gan.iteration = start
+    return share
 
 
 def _move(mean: Tensor, value: Tensor, decay: float) -> None:

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from ganvas import latents
-from ganvas.engine.train import freeze_all_but
-from ganvas.gan import GAN, Batch
+from ganvas import rng
+from ganvas.engine.step import freeze_all_but
+from ganvas.gan import GAN
 
 _N = 4  # images in the counted batch; memory and work grow linearly from there
 
@@ -47,9 +47,7 @@ class Counter(TorchDispatchMode):
 def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
     """What training a GAN built on the meta device for `images` images would take on `device`."""
     config = gan.config
-    shape = (config.channels, *[config.resolution] * 2) if config.resolution else (2,)
-    x = torch.empty((_N, *shape), device="meta")
-    y = torch.zeros(_N, dtype=torch.int64, device="meta") if config.num_classes else None
+    real = gan.blank(_N, torch.device("meta"))
     work, peak, batches = 0.0, 0, 1
     gan.iteration = 1  # not 0, where schedules have their exceptions
     for phase in gan.phases():
@@ -60,10 +58,10 @@ def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
             return t
 
         freeze_all_but(gan, phase.player)
-        drawn = gan.draw(Batch(x, y), latents.generator("estimate"))
+        drawn = (phase.draw or gan.draw)(real, rng.generator("estimate"))
         counter = Counter()
         with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-            phase.loss(Batch(x, y), drawn).total.backward()
+            phase.loss(real, drawn).total.backward()
         work += counter.flops / _N * phase.repeat / phase.every
         peak = max(peak, sum(saved.values()))
         batches = max(batches, phase.repeat)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ganvas.gan import GAN, Batch
+from ganvas.gan import GAN, Batch, evaluating
 from ganvas.metrics import health
+from ganvas.sampling import condition_like
 
 LOOK = 256  # samples and real images that a look compares
+FIRST = 2_000_000  # the first seed of those samples
 
 COLLAPSED_DIVERSITY = 0.25  # of the real images' mean pairwise distance
 COLLAPSED_FALL = 0.4  # of the best diversity that the run has had
@@ -21,6 +23,7 @@ SATURATED = 0.999  # chance that D ranks a real image above a sample
 WEAK = 1e-3  # norm of a gradient beside which that is a fault: a Wasserstein critic is meant to know all samples
 VANISHED = 1e-7  # norm of a player's gradient
 EXPLODED = 1e4
+FADED = 0.5  # of the diversity of the generator that learns: what is saved should not be so much blander
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,7 @@ def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict
 
     peak: the best diversity of the run so far; before anything has been learned, blandness is no collapse.
     """
-    n = len(real.x)
-    samples = gan.sample(n, seed=2_000_000)
+    samples = samples_beside(gan, real)
     found = {
         "health/diversity": health.diversity_ratio(samples.cpu(), real.x.cpu()),
         "health/duplicates": health.duplicate_share(samples.cpu(), real.x.cpu()),
@@ -51,18 +53,30 @@ def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict
     return judged(found, peak, gan.images_seen / gan.config.images)
 
 
+def with_saved(verdict: Verdict, gan: GAN, real: Batch) -> Verdict:
+    """The verdict, with a look at what is saved: an average that has not moved yet is flat where the live G is not."""
+    saved = health.diversity_ratio(samples_beside(gan, real).cpu(), real.x.cpu())
+    live = verdict.evidence["health/diversity"]
+    evidence = {**verdict.evidence, "health/saved_diversity": saved}
+    if verdict.sentence or saved >= COLLAPSED_DIVERSITY or saved >= FADED * live:
+        return replace(verdict, evidence=evidence)
+    text = f"what is saved is the average of G, and its samples differ {saved:.2f} times as much as real images do"
+    why = f"those of the live G {live:.2f} times: the average has hardly left its first weights"
+    return Verdict(evidence, f"warning: {text}, {why}; train longer, or start anew with ema_ramp=true or a lower ema")
+
+
+def samples_beside(gan: GAN, real: Batch) -> Tensor:
+    """As many samples as there are real images, always the same ones."""
+    seeds = list(range(FIRST, FIRST + len(real.x)))
+    return gan.sample(len(seeds), seed=FIRST, given=condition_like(gan, real, seeds))
+
+
 @torch.no_grad()
 def scored(gan: GAN, real: Batch, samples: Tensor) -> tuple[Tensor, Tensor] | None:
     """D's scores of real images and of samples with the classes their seeds drew, where the paper has such scores."""
-    modes = {module: module.training for module in gan.modules()}
-    gan.eval()
-    try:
-        y = gan.drawn_classes(range(2_000_000, 2_000_000 + len(samples)))
-        both = [gan.scores(Batch(real.x, real.y if y is not None else None)), gan.scores(Batch(samples, y))]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
-    first, second = both
+    with evaluating(gan):
+        given = condition_like(gan, real, list(range(FIRST, FIRST + len(samples))))
+        first, second = gan.scores(real), gan.scores(Batch(samples, given))
     return None if first is None or second is None else (first.float().cpu(), second.float().cpu())
 
 

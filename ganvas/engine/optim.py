@@ -1,15 +1,14 @@
-"""Optimisers and learning-rate schedules by name, and the two-way street between their state and flat tensors."""
+"""Optimisers by rule, and the two-way street between their state and flat tensors."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ganvas.gan import Config
+from ganvas.gan import Rule
 
 
 class RMSpropTF1(torch.optim.Optimizer):
@@ -35,22 +34,21 @@ class RMSpropTF1(torch.optim.Optimizer):
                 p.addcdiv_(p.grad, (mean_square + group["eps"]).sqrt(), value=-group["lr"])
 
 
-def build(config: Config, player: str, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimiser of a player; a player named X has the learning rate `X_lr`."""
-    lr = getattr(config, f"{player}_lr")
-    if config.optimizer == "adam":
-        return torch.optim.Adam(params, lr=lr, betas=(float(config.beta1), float(config.beta2)), eps=config.eps)
-    if config.optimizer == "rmsprop":
-        return torch.optim.RMSprop(params, lr=lr, eps=config.eps)
-    return RMSpropTF1(params, lr=lr, eps=config.eps)
+def build(rule: Rule, params: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimiser that a rule names."""
+    if rule.kind == "adam":
+        return torch.optim.Adam(params, lr=rule.lr, betas=rule.betas, eps=rule.eps)
+    if rule.kind == "rmsprop":
+        return torch.optim.RMSprop(params, lr=rule.lr, eps=rule.eps)
+    return RMSpropTF1(params, lr=rule.lr, eps=rule.eps)
 
 
-def set_lr(optimiser: torch.optim.Optimizer, config: Config, player: str, images_seen: int) -> None:
-    """The schedule's learning rate at this point of the run: constant, or down to 0 at `config.images`."""
-    share = min(images_seen / config.images, 1.0)
-    factor = {"constant": 1.0, "linear": 1.0 - share, "cosine": 0.5 * (1.0 + math.cos(math.pi * share))}
+def follow(optimiser: torch.optim.Optimizer, rule: Rule) -> None:
+    """Sets learning rate, betas and eps to what the rule says now."""
     for group in optimiser.param_groups:
-        group["lr"] = getattr(config, f"{player}_lr") * factor[config.lr_schedule]
+        group["lr"], group["eps"] = rule.lr, rule.eps
+        if "betas" in group:
+            group["betas"] = rule.betas
 
 
 def flat_state(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -1,4 +1,7 @@
-"""A run's folder and what is written into it: pictures, film, model folder, best/, checkpoints.  Not here: the loop."""
+"""A run's folder and what is written into it: pictures, film, model folder, best/, checkpoints.  Not here: the loop.
+
+What a model folder looks like is not the engine's affair: whoever makes a Run hands in `write_model`.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,23 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from ganvas import folder as model_folder
-from ganvas.data import Images, grid
+from ganvas.data import Dataset, grid
 from ganvas.engine import checkpoint, health
 from ganvas.engine.checkpoint import State
 from ganvas.engine.ema import averaged
+from ganvas.engine.feed import Feed
 from ganvas.engine.log import Screen
-from ganvas.errors import InputError
+from ganvas.engine.step import NonFinite
 from ganvas.files import write_atomic
 from ganvas.gan import GAN, Batch
 from ganvas.metrics.protocol import lower_is_better
-from ganvas.ops.pixels import to_float, to_uint8
+
+PICTURE = "samples.png"
+SHOWN = {1: 2000, 3: 64}  # rows of the data at hand for the run's picture: of points, of images
 
 Score = Callable[[GAN], dict[str, float]]  # the first entry decides; its name says which way is better
+# (the GAN as it samples, folder, facts for the header of the weights, a line for the card)
+WriteModel = Callable[[GAN, Path, dict[str, str], str], None]
 
 
 class Settings(BaseModel):
@@ -40,7 +47,7 @@ class Settings(BaseModel):
     max_unreadable: float = 0.0
     seed: int = 0
     device: str = "cpu"
-    precision: str = "fp32"  # or bf16: autocast, with penalties and weights in float32
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, with penalties and weights in float32
     checkpoint_every: int = 0  # images; 0: a tenth of the run, at most 1,000,000
     sample_every: int = 0  # images; 0: a fortieth of the run, at most 250,000
     log_every: int = 0  # images; 0: a two-hundredth of the run, at most 50,000
@@ -57,19 +64,14 @@ class Settings(BaseModel):
         return given or max(1, min(images // parts, most))
 
 
-class NonFinite(InputError):
-    """A loss that is not a number, caught before the optimiser stepped."""
-
-
 @dataclass
 class Run:
     """A run's folder and what is written into it."""
 
     folder: Path
-    description: model_folder.Description
-    title: str
-    images: Images
+    data: Dataset
     settings: Settings
+    write_model: WriteModel
     score: Score | None = None
     screen: Screen = field(default_factory=Screen)
 
@@ -78,17 +80,11 @@ class Run:
         return self.folder / "checkpoints"
 
     def write_picture(self, state: State) -> None:
-        """samples/<images_seen>.png from fixed seeds, a row for a class, and the same as samples.png."""
-        gan = state.gan
-        with averaged(gan, state.average):
-            k = gan.config.num_classes
-            n = 2000 if self.images.is_toy else 8 * min(max(k, 8), 10)  # a row for each of the first ten classes
-            classes = [i // 8 % k for i in range(n)] if k else None
-            x = gan.sample(n, seed=0, classes=classes).cpu()
-        real = np.asarray(self.images.x[:2000]) if self.images.is_toy else None
-        picture = grid.picture(x.numpy() if x.dim() == 2 else to_uint8(x).numpy(), columns=8, real=real)
-        grid.save(picture, self.folder / "samples" / f"{gan.images_seen:012d}.png")
-        grid.save(picture, self.folder / model_folder.PICTURE)
+        """samples/<images_seen>.png, what the paper's `sheet` shows, and the same as samples.png."""
+        with averaged(state.gan, state.average) as gan, torch.no_grad():
+            picture = grid.drawn(gan.sheet(self.real(SHOWN[len(gan.config.shape)])))
+        grid.save(picture, self.folder / "samples" / f"{state.gan.images_seen:012d}.png")
+        grid.save(picture, self.folder / PICTURE)
 
     def write_film(self) -> None:
         """film.gif of the pictures so far."""
@@ -96,24 +92,20 @@ class Run:
         if len(frames) > 1:
             grid.film(frames, self.folder / "film.gif")
 
-    def write_model(self, state: State, folder: Path) -> None:
+    def book(self, state: State, folder: Path) -> None:
         """A model folder of the state as it is: averaged players where there is an average."""
-        gan = state.gan
-        with averaged(gan, state.average):
+        with averaged(state.gan, state.average) as gan:
             facts = {
                 "images_seen": str(gan.images_seen),
                 "iteration": str(gan.iteration),
                 "ema": str(bool(state.average)),
+                "best": best_so_far(state),
             }
-            facts["best"] = best_so_far(state)
-            model_folder.write_weights(folder, gan.state_dict(), facts)
-            counts = {name: sum(p.numel() for p in player.parameters()) for name, player in gan.players().items()}
             score = f"After {gan.images_seen:,} images" + (f"; best so far: {best_so_far(state)}" if state.best else "")
-        model_folder.write_description(folder, self.description)
-        model_folder.write_card(folder, self.description, self.title, counts, score)
+            self.write_model(gan, folder, facts, score)
 
     def evaluate(self, state: State, means: dict[str, float]) -> tuple[dict[str, float], health.Verdict]:
-        """Score of the players that sample, health of those that learn; best/ if it is the best so far.
+        """Score of the players that sample, health of those that learn and of what is saved; best/ if it is the best.
 
         -> what to log, verdict
         """
@@ -123,10 +115,14 @@ class Run:
             with averaged(gan, state.average):
                 found = self.score(gan)
         # Health is that of the generator that learns: an average forgets slowly and hides for long that it collapsed.
-        if self.images.is_toy or len(self.images) < 2:
-            verdict = health.Verdict({})  # a tight mode is no collapse; the toys have mode counts
+        if len(gan.config.shape) == 1 or len(self.data) < 2:
+            verdict = health.Verdict({})  # a tight mode of points is no collapse; they have mode counts
         else:
-            verdict = health.look(gan, self.real(), means, state.diversity)
+            real = self.real(health.LOOK)
+            verdict = health.look(gan, real, means, state.diversity)
+            if state.average is not None:
+                with averaged(gan, state.average):
+                    verdict = health.with_saved(verdict, gan, real)
         state.diversity = max(state.diversity, verdict.evidence.get("health/diversity", 0.0))
         if found and not verdict.collapsed:
             self.keep_best(state, *next(iter(found.items())))
@@ -138,19 +134,17 @@ class Run:
         if not math.isfinite(value) or (state.best is not None and sign * value >= sign * state.best[name]):
             return
         state.best = {name: value, "images": state.gan.images_seen}
-        self.write_model(state, self.folder / "best")
-        picture = self.folder / model_folder.PICTURE
+        self.book(state, self.folder / "best")
+        picture = self.folder / PICTURE
         if picture.exists():
-            write_atomic(self.folder / "best" / model_folder.PICTURE, partial(shutil.copyfile, picture))
+            write_atomic(self.folder / "best" / PICTURE, partial(shutil.copyfile, picture))
 
-    def real(self) -> Batch:
-        """The same real images for every look at the run's health, spread over the data set."""
-        m = len(self.images)
-        index = np.linspace(0, m - 1, min(health.LOOK, m)).astype(int)
-        y = torch.from_numpy(self.images.y[index]) if self.images.y is not None else None
-        device = torch.device(self.settings.device)
-        x = to_float(torch.from_numpy(np.array(self.images.x[index]))).to(device)
-        return Batch(x, y.to(device) if y is not None else None)
+    def real(self, most: int) -> Batch:
+        """The same real rows for every look at the run, spread over the data set."""
+        m = len(self.data)
+        index = torch.from_numpy(np.linspace(0, m - 1, min(most, m)).astype(np.int64))
+        feed = Feed(self.data, self.settings.seed, torch.device(self.settings.device))
+        return self.data.rows(feed.take, index, None, torch.full((len(index), self.data.chances), 0.5))
 
     def save(self, state: State) -> None:
         """Model folder, film, and last the checkpoint.
@@ -159,7 +153,7 @@ class Run:
         with nothing written, where a weight is not a number.
         """
         must_be_finite(state)
-        self.write_model(state, self.folder)
+        self.book(state, self.folder)
         self.write_film()
         checkpoint.save(state, self.checkpoints)
 

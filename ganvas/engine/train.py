@@ -1,30 +1,31 @@
-"""The loop: it iterates a GAN's phases and knows no paper.
+"""The loop: the story of a run, from the first batch to the model folder.  It knows no paper.
 
-`iterate` is one training iteration; `train` is the story of a run, from the first batch to the model folder.
+One iteration is in step.py.
 """
 
 from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from ganvas import latents
+from ganvas import rng as random
 from ganvas.engine import checkpoint, optim
 from ganvas.engine.checkpoint import State
-from ganvas.engine.ema import Average
+from ganvas.engine.ema import Average, unmoved
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, duration
-from ganvas.engine.run import NonFinite, Run
-from ganvas.gan import GAN, Batch, Phase
+from ganvas.engine.run import Run
+from ganvas.engine.step import NonFinite, iterate
+from ganvas.gan import GAN, Batch
 
 MOST_ROLLBACKS = 3
+UNMOVED = 0.1  # share of its first weights that an average may still hold at the end without a word
 
 
 @dataclass
@@ -38,71 +39,6 @@ class Outcome:
     collapsed: bool = False  # stopped by the watch; the newest checkpoint is from before
 
 
-def iterate(
-    gan: GAN,
-    real: Callable[[int], Batch],
-    optimisers: dict[str, torch.optim.Optimizer],
-    rng: Callable[[str, int, int], torch.Generator],
-    autocast: Callable[[], AbstractContextManager] = nullcontext,
-) -> tuple[dict[str, Tensor], int]:
-    """One iteration: every phase in order, each moving its player alone.  -> (mean of the logs, fresh batches used)
-
-    Step k of every phase sees batch k of the iteration, so the iteration uses as many fresh batches as its longest
-    phase repeats.  rng(player, k, part) gives the generator that the paper's `draw` draws from.
-    """
-    logs: dict[str, list[Tensor]] = {}
-    phases = [phase for phase in gan.phases() if gan.iteration % phase.every == 0]
-    for phase in phases:
-        freeze_all_but(gan, phase.player)
-        for k in range(phase.repeat):
-            step(gan, phase, real(k), optimisers[phase.player], partial(rng, phase.player, k), autocast, logs)
-    gan.requires_grad_(True)
-    return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
-
-
-def step(
-    gan: GAN,
-    phase: Phase,
-    real: Batch,
-    optimiser: torch.optim.Optimizer,
-    rng: Callable[[int], torch.Generator],
-    autocast: Callable[[], AbstractContextManager],
-    logs: dict[str, list[Tensor]],
-) -> None:
-    """One optimiser step of one player: accumulate, check, step, after."""
-    optimiser.zero_grad(set_to_none=True)
-    for part, micro in enumerate(split(real, gan.config.accumulate)):
-        drawn = gan.draw(micro, rng(part))
-        with autocast():
-            loss = phase.loss(micro, drawn)
-        if not torch.isfinite(loss.total):
-            raise NonFinite(f"the loss of {phase.player} is {loss.total.item()}, stopped before its optimiser stepped")
-        (loss.total / gan.config.accumulate).backward()
-        for key, value in {f"{phase.player}/loss": loss.total, **loss.logs}.items():
-            logs.setdefault(key, []).append(value.detach().float())
-    gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    if not torch.isfinite(norm):  # a finite loss may have an infinite slope, as a gradient penalty where D is flat
-        raise NonFinite(f"the gradient of {phase.player} is {norm.item()}, stopped before its optimiser stepped")
-    logs.setdefault(f"{phase.player}/grad", []).append(norm)
-    optim.set_lr(optimiser, gan.config, phase.player, gan.images_seen)
-    optimiser.step()
-    if phase.after is not None:
-        phase.after()
-
-
-def freeze_all_but(gan: GAN, player: str) -> None:
-    """Only this player's parameters collect gradients."""
-    for name, module in gan.players().items():
-        module.requires_grad_(name == player)
-
-
-def split(batch: Batch, parts: int) -> Iterator[Batch]:
-    """A batch in equal parts."""
-    ys = batch.y.chunk(parts) if batch.y is not None else (None,) * parts
-    yield from (Batch(x, y) for x, y in zip(batch.x.chunk(parts), ys))
-
-
 def new_state(gan: GAN, device: torch.device) -> State:
     """Fresh optimisers and average for a GAN that has just been built.
 
@@ -112,7 +48,7 @@ def new_state(gan: GAN, device: torch.device) -> State:
     gan.to(device).train()
     for module in gan.players().values():
         torch.nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)
-    optimisers = {name: optim.build(gan.config, name, player.parameters()) for name, player in gan.players().items()}
+    optimisers = {name: optim.build(gan.rule(name), player.parameters()) for name, player in gan.players().items()}
     return State(gan, optimisers, Average(gan) if gan.config.ema else None)
 
 
@@ -124,7 +60,13 @@ def train(run: Run, state: State) -> Outcome:
     gan, config, settings = state.gan, state.gan.config, run.settings
     device = torch.device(settings.device)
     deterministic()
-    feed = Feed(run.images, settings.seed, device, config.flip)
+    gan.dataset_size = len(run.data)
+    if config.ema and (held := unmoved(gan)) > UNMOVED:
+        run.screen.say(
+            f"warning: the average of G, which is what samples, will at the end of {config.images:,} images still be "
+            f"{held:.0%} its first weights (ema={config.ema:g}); set ema_ramp=true, a lower ema, or more images"
+        )
+    feed = Feed(run.data, settings.seed, device, config.flip)
     autocast = (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bf16" else nullcontext
     every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log", "evaluate")}
     sums: dict[str, list[Tensor]] = {}
@@ -139,8 +81,8 @@ def train(run: Run, state: State) -> Outcome:
             def real(k: int, origin: int = origin) -> Batch:
                 return feed.batch(origin + k * config.batch, config.batch)
 
-            def rng(player: str, k: int, part: int, iteration: int = gan.iteration) -> torch.Generator:
-                return latents.generator("step", settings.seed, iteration, player, k, part, state.rollbacks)
+            def rng(phase: str, k: int, iteration: int = gan.iteration) -> torch.Generator:
+                return random.generator("step", settings.seed, iteration, phase, k, 0, state.rollbacks)
 
             logs, batches = iterate(gan, real, state.optimisers, rng, autocast)
             gan.images_seen += batches * config.batch

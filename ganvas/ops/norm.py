@@ -6,8 +6,8 @@ one, as in torch. Statistics are per process; nothing here talks to other proces
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +28,7 @@ class Statistics(nn.Module):
         self.register_buffer("stored_mean", torch.zeros(channels))
         self.register_buffer("stored_var", torch.ones(channels))
         self.seen: list[tuple[Tensor, Tensor]] | None = None  # batch (mean, biased variance) while they are collected
+        self.settled = False  # the stored statistics are standing statistics
 
     def normalise(self, x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
         """(x - mean) / sqrt(var + eps), times gain [C], plus bias [C].  x [N, C, H, W] -> same shape"""
@@ -69,34 +70,24 @@ class ConditionalBatchNorm2d(Statistics):
         return self.normalise(x) * gain[:, :, None, None] + rows_of(self.bias, y)[:, :, None, None]
 
 
-def standing_statistics(G: nn.Module, batches: Iterable[tuple[Any, ...]]) -> int:
-    """Replaces G's stored statistics by the mean of those of some batches (BigGAN, app. D); returns how many batches.
+@contextmanager
+def collected_statistics(module: nn.Module) -> Iterator[list[Statistics]]:
+    """Replaces stored statistics by the mean of those of the batches that pass through while the block runs.
 
-    `batches` holds G's arguments, e.g. `[(z, G.shared(y)), ...]`: fix the list, and so the truncation, beforehand.
-    Means are averaged, and biased batch variances are (not the variance over all batches), as in BigGAN-PyTorch.
-    Unlike there, spectral norm's u stays where it is: G is looked at, not trained.
+    "Standing statistics" (BigGAN, app. D): means are averaged, and biased batch variances are (not the variance over
+    all batches), as in BigGAN-PyTorch.  Yields the layers it found; a layer that no batch reached, and every layer
+    if the block fails, keeps what it has.
     """
-    layers = [module for module in G.modules() if isinstance(module, Statistics)]
-    training = {module: module.training for module in G.modules()}
-    G.eval()
+    layers = [layer for layer in module.modules() if isinstance(layer, Statistics)]
+    for layer in layers:
+        layer.seen = []
     try:
+        yield layers
         for layer in layers:
-            layer.seen = []
-        with torch.no_grad():
-            count = sum(1 for arguments in batches if G(*arguments) is not None)
-        if not count:
-            raise ValueError("standing statistics of no batches, expected at least one")
-        for layer in layers:
-            _store_mean(layer)
+            if layer.seen:
+                layer.stored_mean.copy_(torch.stack([mean for mean, _ in layer.seen]).mean(0))
+                layer.stored_var.copy_(torch.stack([variance for _, variance in layer.seen]).mean(0))
+                layer.settled = True
     finally:
         for layer in layers:
             layer.seen = None
-        for module, mode in training.items():
-            module.training = mode
-    return count
-
-
-def _store_mean(layer: Statistics) -> None:
-    if layer.seen:
-        layer.stored_mean.copy_(torch.stack([mean for mean, _ in layer.seen]).mean(0))
-        layer.stored_var.copy_(torch.stack([variance for _, variance in layer.seen]).mean(0))

@@ -7,6 +7,7 @@ D was never published.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ganvas.errors import InputError
 from ganvas.pretrained.foreign import Imported, need, read_foreign
 
 FORMAT = "pytorch-pretrained-BigGAN"
+TOLD = ("sn_eps", "bn_eps", "final_bn_eps", "bias_init")  # what no file holds
 ATTENTION = {
     "snconv1x1_theta": "theta",
     "snconv1x1_phi": "phi",
@@ -26,10 +28,26 @@ ATTENTION = {
 }
 
 
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """A folder with pytorch_model.bin and config.json, or these two files; weights are divided by their sigmas."""
+    bake = not overrides.get("G_sn", False)
+    if len(files) == 1 and files[0].is_dir():
+        return load(files[0], bake=bake)
+    configs, weights = ([f for f in files if (f.suffix == ".json") is wanted] for wanted in (True, False))
+    if len(weights) != 1 or len(configs) > 1:
+        raise InputError("give the folder that holds pytorch_model.bin and config.json, or these two files")
+    config = configs[0] if configs else weights[0].with_name("config.json")
+    if not config.is_file():
+        raise InputError(f"{config} is missing; give the config.json that was published with the weights")
+    try:
+        values = json.loads(config.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise InputError(f"{config} is not JSON ({error})") from None
+    return convert(read_foreign(weights[0]), values, bake=bake)
+
+
 def load(folder: str | Path, truncation: float = 1.0, bake: bool = False) -> Imported:
     """A folder with their `pytorch_model.bin` (or .safetensors) and `config.json`; see `convert`."""
-    import json
-
     folder = Path(folder)
     files = [folder / name for name in ("pytorch_model.safetensors", "pytorch_model.bin") if (folder / name).is_file()]
     if not files:
@@ -73,7 +91,17 @@ def convert(
             name = "gain" if last == "weight" else "bias"
             renamed[f"{ours}.{name}"] = reordered(ours, value, z_dim)
     renamed |= at_truncation(statistics, truncation)
-    return Imported("biggan", _values(renamed, shape, bake), renamed, None, _notes(bake, worst), statistics)
+    return Imported(
+        "biggan",
+        {**_values(renamed, shape, bake), "statistics": len(next(iter(statistics.values())))},
+        renamed,
+        notes=_notes(bake, worst),
+        statistics=statistics,
+        parts={"hub": {name.replace(".", "/"): rows for name, rows in statistics.items()}},
+        presets=("biggan-deep",),
+        alike=("deep",),
+        told=TOLD,
+    )
 
 
 def shape_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,8 +20,16 @@ from ganvas.pretrained.foreign import Imported, need, read_foreign
 
 FORMAT = "TensorFlow Hub's BigGAN"
 EMA = "/ema_b999900"
+TOLD = ("sn_eps", "bn_eps", "final_bn_eps", "bias_init")  # what no file holds
 ATTENTION = {128: 64, 256: 128, 512: 64}  # pixels; the paper puts it at 64 for all
 CONVOLUTIONS = {"conv0": "conv1", "conv1": "conv2", "conv_sc": "conv_sc"}
+
+
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """One .npz or .safetensors file of the hub module's variables."""
+    if len(files) != 1:
+        raise InputError(f"{len(files)} files given, expected one .npz or .safetensors of the module's variables")
+    return load(files[0])
 
 
 def load(path: str | Path, ema: bool = True) -> Imported:
@@ -74,7 +82,15 @@ def convert(variables: Mapping[str, Tensor], ema: bool = True) -> Imported:
         "statistics are those without truncation; collect standing statistics for another",
         "the module normalises by norm + 1e-4 where we take max(norm, 1e-4): images differ by up to 1e-3",
     ]
-    return Imported("biggan", values, {key: value.contiguous() for key, value in G.items()}, None, notes)
+    return Imported(
+        "biggan",
+        values,
+        {key: value.contiguous() for key, value in G.items()},
+        notes=notes,
+        presets=("biggan",),
+        alike=("deep",),
+        told=TOLD,
+    )
 
 
 class Variables:

@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.pretrained.foreign import Imported, need
+from ganvas.pretrained.foreign import Imported, epsilons, need, one_set
 
 FORMAT = "BigGAN-PyTorch"
+TOLD = ("sn_eps", "bn_eps", "final_bn_eps", "bias_init")  # what no file holds
 G_LAST = {8: 4, 16: 4, 32: 4, 64: 2}  # channels before the image in multiples of ch; 1 from 128 pixels on
+
+
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """G*.pth, and if given D*.pth and G_ema*.pth, in any order or as their folder; the average is what samples."""
+    found = one_set(files, lambda state: any(k.startswith("embed.") for k in state))
+    name, G = found.get("G_ema") or found["G"]
+    foreign = convert(G, found["D"][1] if "D" in found else None, **epsilons(overrides, ("sn_eps", "bn_eps")))
+    if "G_ema" in found and "G" in found:
+        foreign.notes.append(f"G is the average ({name.name}); the live {found['G'][0].name} was left out")
+    return foreign
 
 
 def convert(
@@ -44,7 +56,34 @@ def convert(
         values |= D_values
     notes.append(f"epsilons are not in the file: sn_eps={sn_eps:g} and bn_eps={bn_eps:g} were assumed")
     tables = not values["shared_dim"] and values["num_classes"] and not deep
-    return Imported("sagan" if tables else "biggan", values, G_state, D_state, notes)
+    return Imported(
+        "sagan" if tables else "biggan",
+        {**values, "bias_init": "torch"},
+        G_state,
+        D_state,
+        notes,
+        presets=likeliest(values, D is not None, bool(tables)),
+        alike=("deep",),
+        told=TOLD,
+        granted=granted(values),
+    )
+
+
+def likeliest(values: Mapping[str, Any], pair: bool, tables: bool) -> tuple[str, ...]:
+    """Whose training values fit: with a D, a script of BigGAN-PyTorch; else the paper's at that size."""
+    names = []
+    if pair and not values["D_wide"]:
+        names.append("sngan-128")
+    if pair and tables and values["G_attention"]:
+        names.append("sagan-128-bigganpt")
+    if pair and values["resolution"] in range(97, 193) and not values["deep"]:
+        names.append("biggan-128-bigganpt")
+    return (*names, "biggan-deep" if values["deep"] else "biggan")
+
+
+def granted(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What SAGAN's Config, which has no such fields, takes for granted."""
+    return {"D_wide": True, "G_sn": True, "D_placement": "size", "final_bn_eps": values["bn_eps"], "rgb": "paper"}
 
 
 def statistics_renamed(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:

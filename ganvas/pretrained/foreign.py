@@ -9,10 +9,10 @@ from __future__ import annotations
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import torch
@@ -27,17 +27,28 @@ SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
 class Imported:
     """Weights in our keys, and the configuration that was read off their names and shapes.
 
-    `values` are the networks' arguments under these names: `resolution, channels, num_classes, dim_z, hier,
-    shared_dim, deep, rgb, sn_eps, bn_eps, final_bn_eps`, and where G and D differ `G_ch, D_ch, G_attention,
-    D_attention, G_sn, D_wide, D_placement`. What belongs to D alone is there only if D is.
+    `values` are fields of the paper's Config as the files show them; what belongs to D alone is there only if D is.
     """
 
-    paper: str  # the name of the paper's file, "biggan" or "sagan"
+    paper: str  # the name of the paper's file, as "biggan"
     values: dict[str, Any]
     G: dict[str, Tensor]
     D: dict[str, Tensor] | None = None
     notes: list[str] = field(default_factory=list)  # what a person should know: guesses, and what was left out
     statistics: dict[str, Tensor] = field(default_factory=dict)  # per truncation, key -> [51, C]; see biggan_deep_hub
+    parts: dict[str, dict[str, Tensor]] = field(default_factory=dict)  # of further modules, by name
+    presets: tuple[str, ...] = ()  # whose training values fit, the likeliest first; bare names too
+    alike: tuple[str, ...] = ()  # fields in which a preset that is asked for must agree with the weights
+    told: tuple[str, ...] = ()  # what no file holds: may be set to something else than `values`
+    granted: dict[str, Any] = field(default_factory=dict)  # what a Config that lacks a field takes it for
+
+
+class Format(Protocol):
+    """A file of this folder, as the importer sees it."""
+
+    def __call__(self, files: list[Path], overrides: dict[str, Any]) -> Imported:
+        """Reads the files of this format.  Raises InputError where they are not."""
+        ...
 
 
 def read_foreign(path: str | Path) -> dict[str, Tensor]:
@@ -115,3 +126,31 @@ def need(state: Mapping[str, Tensor], key: str, what: str) -> Tensor:
     if key not in state:
         raise InputError(f"the weights have no {key!r}, expected those of {what}; choose the format they were saved in")
     return state[key]
+
+
+def one_set(files: list[Path], is_D: Callable[[dict[str, Tensor]], bool]) -> dict[str, tuple[Path, dict[str, Tensor]]]:
+    """Weight files, or the folder that holds them, in any order -> those of "G", "G_ema" and "D" that are there.
+
+    Optimisers' states and BigGAN-PyTorch's state_dict.pth (a pickle of settings) are passed over.
+    """
+    found: dict[str, tuple[Path, dict[str, Tensor]]] = {}
+    for path in [p for f in files for p in (sorted(f.glob("*.pth")) if f.is_dir() else [f])]:
+        if path.is_file() and ("optim" in path.name or path.name.startswith("state_dict")):
+            continue
+        state = read_foreign(path)
+        kind = "D" if is_D(state) else "G_ema" if "ema" in path.name.lower() else "G"
+        if kind in found:
+            raise InputError(f"{found[kind][0].name} and {path.name} are both a {kind}; give one of them")
+        found[kind] = (path, state)
+    if not found.keys() & {"G", "G_ema"}:
+        raise InputError(f"no generator among {', '.join(str(f) for f in files)}; give G_ema.pth or G.pth")
+    return found
+
+
+def epsilons(overrides: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float]:
+    """The epsilons among what a person set, checked."""
+    eps = {key: overrides[key] for key in names if key in overrides}
+    for key, value in eps.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise InputError(f"--set {key}={value} given, expected a number as 1e-6")
+    return eps

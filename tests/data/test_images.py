@@ -21,8 +21,8 @@ def test_the_digits_are_those_of_scikit_learn() -> None:
     np.testing.assert_array_equal(images.x[:, 0], np.rint(original.images * 255 / 16).astype(np.uint8))
     np.testing.assert_array_equal(images.y, original.target)
     assert images.class_names == list("0123456789")
-    assert not images.is_toy
-    assert images.nbytes == 1797 * 64
+    assert not images.is_points
+    assert images.x.nbytes == 1797 * 64
     assert (peek("digits").native, peek("digits").channels, peek("digits").num_classes) == ((8, 8), 1, 10)
 
 

@@ -42,8 +42,15 @@ def test_the_swiss_roll_has_its_radii_and_noise() -> None:
 
 def test_the_points_never_change() -> None:
     """The stream of RandomState is frozen; a change of these hashes changes every published toy result."""
-    hashes = {name: hashlib.sha256(np.round(toy_points(name, count=64), 4).tobytes()).hexdigest()[:12] for name in TOYS}
-    assert hashes == {"ring8": "ec542c78c298", "grid25": "6990301fcf9d", "swissroll": "4c39f71a1c44"}
+    hashes = {
+        name: hashlib.sha256(np.round(toy_points(name, count=64)[0], 4).tobytes()).hexdigest()[:12] for name in TOYS
+    }
+    assert hashes == {
+        "ring8": "ec542c78c298",
+        "grid25": "6990301fcf9d",
+        "swissroll": "4c39f71a1c44",
+        "mog1d": "aa0299492018",
+    }
 
 
 def test_the_test_split_is_another_draw() -> None:
@@ -55,8 +62,23 @@ def test_the_test_split_is_another_draw() -> None:
 
 def test_a_toy_is_a_toy() -> None:
     toy = load("grid25")
-    assert toy.is_toy
+    assert toy.is_points
     assert toy.y is None
-    assert toy.nbytes == 800_000
+    assert toy.arrays.keys() == {"x"}
     kind = peek("grid25")
     assert (kind.kind, kind.count, kind.native, kind.channels, kind.num_classes) == ("toy", 100_000, None, 2, 0)
+
+
+def test_numbers_in_three_classes() -> None:
+    toy = load("mog1d")
+    assert toy.y is not None
+    assert (toy.x.shape, toy.class_names) == ((100_000, 1), ["0", "1", "2"])
+    for k in range(3):
+        some = toy.x[toy.y == k, 0]
+        assert abs(len(some) - 100_000 / 3) < 1
+        np.testing.assert_allclose(some.mean(), 3 * k, atol=0.05)
+        np.testing.assert_allclose(some.std(), k + 1, rtol=0.02)
+    kind = peek("mog1d")
+    assert (kind.kind, kind.channels, kind.num_classes) == ("toy", 1, 3)
+    assert peek("mog1d", classes=False).num_classes == 0
+    assert load("mog1d", classes=False).y is None

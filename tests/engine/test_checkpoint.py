@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -123,6 +124,48 @@ def state_of(seed: int = 0) -> State:
     state = new_state(tiny.build("wgan", seed=seed), torch.device("cpu"))
     state.gan.images_seen = 100 + seed
     return state
+
+
+def rewritten(path: Path, **changes: Any) -> None:
+    """state.json with other counters (None: without them), whole as if it had been written so."""
+    counters = json.loads((path / "state.json").read_text())
+    counters = {k: v for k, v in {**counters, **changes}.items() if v is not None and k != "check"}
+    counters.setdefault("best", None)
+    check = hashlib.sha256(json.dumps(counters, sort_keys=True).encode()).hexdigest()
+    (path / "state.json").write_text(json.dumps({**counters, "check": check}))
+
+
+def test_the_format_before_this_one_is_read_and_a_later_one_is_not(tmp_path: Path) -> None:
+    """The first had no number."""
+    written = state_of(3)
+    path = checkpoint.save(written, tmp_path)
+    assert json.loads((path / "state.json").read_text())["format"] == checkpoint.FORMAT == 2
+    rewritten(path, format=None)
+    state = state_of()
+    assert checkpoint.restore(state, tmp_path) == (path, [])
+    assert state.gan.images_seen == 103
+    assert not running.differences(state.tensors(), written.tensors())
+    rewritten(path, format=3)
+    with pytest.raises(InputError, match="it has format 3, this ganvas reads up to 2; install a newer ganvas"):
+        checkpoint.restore(state_of(), tmp_path)
+
+
+def test_the_memory_of_training_comes_back(tmp_path: Path) -> None:
+    """Pools and running means are tensors of the state, under `gan/memory.`."""
+
+    def remembering(value: float) -> State:
+        gan = tiny.build("wgan")
+        gan.memory.register_buffer("pool", torch.full((2, 3), value))
+        gan.memory.register_buffer("filled", torch.tensor(int(value)))
+        return new_state(gan, torch.device("cpu"))
+
+    path = checkpoint.save(remembering(7.0), tmp_path)
+    assert {name for name in checkpoint.read(path)[0] if "memory" in name} == {"gan/memory.pool", "gan/memory.filled"}
+    state = remembering(0.0)
+    checkpoint.restore(state, tmp_path)
+    assert torch.equal(state.gan.memory.get_buffer("pool"), torch.full((2, 3), 7.0))
+    assert state.gan.memory.get_buffer("filled") == 7
+    assert "memory" not in state.optimisers  # it is no player: it does not learn
 
 
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ def test_estimates_are_finite_and_positive(name: str) -> None:
         assert math.isfinite(value)
         assert value > 0
     assert cost.seconds == pytest.approx(1000 / cost.images_per_second)
-    assert cost.memory_bytes > 4 * sum(api.parameter_counts(gan).values())
+    assert cost.memory_bytes > 4 * sum(gan.parameter_counts().values())
 
 
 def test_the_multiplications_of_a_clipped_toy_by_hand() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from ganvas.data import Images
+from ganvas.data import Dataset, Images, Take
 from ganvas.engine.feed import Feed
+from ganvas.gan import Batch, Given
 
 CPU = torch.device("cpu")
 
@@ -58,16 +62,16 @@ def test_a_batch_is_a_slice_of_the_endless_stream() -> None:
     for position, n in [(150, 50), (0, 5), (36, 2), (111, 37), (74, 1), (0, 200)]:
         part = feed.batch(position, n)
         assert torch.equal(part.x, whole.x[position : position + n])
-        assert part.y is not None
-        assert whole.y is not None
-        assert torch.equal(part.y, whole.y[position : position + n])
+        assert part.given.y is not None
+        assert whole.given.y is not None
+        assert torch.equal(part.given.y, whole.given.y[position : position + n])
     assert len(feed.orders) < 8  # and it keeps few epochs in memory
 
 
 def test_labels_stay_with_their_images() -> None:
     batch = Feed(counted(50), 1, CPU).batch(0, 120)
-    assert batch.y is not None
-    assert [v % 3 for v in values(batch.x)] == batch.y.tolist()
+    assert batch.given.y is not None
+    assert [v % 3 for v in values(batch.x)] == batch.given.y.tolist()
 
 
 def test_seeds_are_orders() -> None:
@@ -87,11 +91,55 @@ def test_flips_are_seeded_and_about_half() -> None:
     assert not torch.equal(first, second)  # drawn anew in every epoch
 
 
+@dataclass(frozen=True)
+class Chanced:
+    """Rows that use random numbers of their own, and two arrays: x is the row's chances, h says which row it is."""
+
+    m: int
+    chances: int
+    name: str = "chanced"
+    fingerprint: str = "none"
+    class_names: list[str] = field(default_factory=list)
+    preprocessing: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return self.m
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"number": np.arange(self.m)}
+
+    def rows(self, take: Take, index: Tensor, mirrored: Tensor | None, chance: Tensor) -> Batch:
+        return Batch(chance, Given(h=take("number", index)))
+
+
+def test_chances_are_a_function_of_seed_and_position() -> None:
+    data: Dataset = Chanced(30, 2)
+    whole = Feed(data, 3, CPU).batch(0, 90)
+    assert whole.x.shape == (90, 2)
+    feed = Feed(data, 3, CPU)
+    for position, n in [(70, 20), (0, 5), (29, 2), (60, 1), (0, 90)]:  # whatever was asked before
+        part = feed.batch(position, n)
+        assert torch.equal(part.x, whole.x[position : position + n])
+        assert torch.equal(part.given.h, whole.given.h[position : position + n])
+    assert len(set(whole.x.flatten().tolist())) == 180  # drawn anew for every number, row and epoch
+    assert not torch.equal(whole.x, Feed(data, 4, CPU).batch(0, 90).x)
+    many = Feed(Chanced(1000, 2), 0, CPU).batch(0, 2000).x
+    assert 0 <= many.min() < 0.01 < 0.99 < many.max() < 1
+    assert abs(float(many.mean()) - 0.5) < 0.03
+
+
+def test_chances_leave_the_order_alone() -> None:
+    orders = [Feed(Chanced(30, chances), 3, CPU).batch(0, 60).given.h for chances in (0, 2, 5)]
+    assert torch.equal(orders[0], orders[1])
+    assert torch.equal(orders[0], orders[2])
+
+
 def test_points_are_never_mirrored_and_stay_as_they_are() -> None:
     x = np.random.default_rng(0).standard_normal((9, 2)).astype(np.float32)
     toy = Images(x, None, [], "toy", "none", {}, [])
     batch = Feed(toy, 0, CPU, flip=True).batch(0, 9)
-    assert batch.y is None
+    assert batch.given.y is None
     assert batch.x.dtype == torch.float32
     assert sorted(map(tuple, batch.x.tolist())) == sorted(map(tuple, x.tolist()))
 

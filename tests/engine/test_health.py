@@ -85,6 +85,59 @@ def test_without_scores_the_rest_is_looked_at() -> None:
     assert set(health.look(gan, tiny.batch(gan, 16), {}, 0.0).evidence) == set(WELL) - {"health/separation"}
 
 
+# diversity of the generator that learns and of the average that is saved -> is the average named?
+SAVED = [
+    (0.9, 0.9, False),
+    (0.9, 0.26, False),  # it is not bland, however much blander
+    (0.9, 0.24, True),
+    (0.4, 0.19, True),
+    (0.4, 0.21, False),  # nor is the live one any better
+]
+
+
+@pytest.mark.parametrize(("live", "saved", "named"), SAVED)
+def test_an_average_that_has_not_moved_is_named(
+    live: float, saved: float, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gan = tiny.build("wgan")
+    real = tiny.batch(gan, 16)
+    monkeypatch.setattr(GAN, "sample", lambda self, *_, **__: real.x * saved)
+    found = WELL | {"health/diversity": live}
+    verdict = health.with_saved(health.Verdict(found), gan, real)
+    assert verdict.evidence == pytest.approx(found | {"health/saved_diversity": saved})
+    assert not verdict.collapsed
+    start = f"warning: what is saved is the average of G, and its samples differ {saved:.2f} times as much as real"
+    assert verdict.sentence.startswith(start) == named
+    assert bool(verdict.sentence) == named
+    if named:
+        assert f"those of the live G {live:.2f} times" in verdict.sentence
+
+
+def test_a_collapse_is_said_before_an_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = tiny.build("wgan")
+    real = tiny.batch(gan, 16)
+    monkeypatch.setattr(GAN, "sample", lambda self, *_, **__: real.x * 0.1)
+    collapse = health.Verdict(WELL, "collapse: so it is", collapsed=True)
+    verdict = health.with_saved(collapse, gan, real)
+    assert (verdict.sentence, verdict.collapsed) == ("collapse: so it is", True)
+    assert verdict.evidence["health/saved_diversity"] == pytest.approx(0.1)
+
+
+def test_samples_stand_beside_real_rows_from_the_same_seeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what the seeds decide; where seeds do not suffice, with what the real rows were given."""
+    gan = tiny.build("biggan")
+    real = tiny.batch(gan, 6)
+    seeds = list(range(health.FIRST, health.FIRST + 6))
+    beside = health.samples_beside(gan, real)
+    assert beside.shape == real.x.shape
+    assert torch.equal(beside, health.samples_beside(gan, tiny.batch(gan, 6, seed=1)))
+    assert torch.equal(beside, gan.sample(6, seed=health.FIRST, given=gan.given(seeds)))
+    assert real.given.y is not None
+    assert not torch.equal(real.given.y, gan.given(seeds).y)
+    monkeypatch.setattr(type(gan), "seeds_suffice", False)
+    assert torch.equal(health.samples_beside(gan, real), gan.sample(6, seed=health.FIRST, given=real.given))
+
+
 def noise_or_one_image(collapsed: Callable[[GAN], bool]) -> Callable[..., Tensor]:
     """In place of `GAN.sample`: images of noise, or of a single one while `collapsed`."""
 
@@ -127,6 +180,24 @@ def test_a_collapse_is_named_and_the_run_goes_on(
     assert {*WELL, "health/G/grad", "health/D/grad", "score/sliced_wasserstein"} <= set(looks[0])
     assert looks[1]["health/duplicates"] == 0
     assert looks[2]["health/duplicates"] == 1
+    assert steps_of(run_dir)[-1] == 64
+
+
+def test_the_average_is_looked_at_too_and_does_not_stop_a_run(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def is_the_average(gan: GAN) -> bool:
+        return not next(gan.G.parameters()).requires_grad
+
+    monkeypatch.setattr(GAN, "sample", noise_or_one_image(is_the_average))
+    options = ["--evaluate-every", "32", "--images", "64", "--on-collapse", "stop"]
+    assert running.train(run_dir, *options, "--set", "ema=0.5", recipe=SMALL) == 0
+    said = capsys.readouterr().err
+    assert "at 32 images: warning: what is saved is the average of G, and its samples differ 0.00 times" in said
+    looks = [json.loads(line) for line in (run_dir / "train.jsonl").read_text().splitlines()]
+    looks = [line for line in looks if "health/diversity" in line]
+    assert looks[0]["health/saved_diversity"] == 0
+    assert looks[0]["health/diversity"] > 0.9
     assert steps_of(run_dir)[-1] == 64
 
 
@@ -180,7 +251,7 @@ def test_the_best_outlives_a_roll_back(run_dir: Path, monkeypatch: pytest.Monkey
     def falling(*_: Any, **__: Any) -> Callable[[GAN], dict[str, float]]:
         return lambda gan: {"score": next(scores)}
 
-    monkeypatch.setattr("ganvas.scoring.scorer", falling)
+    monkeypatch.setattr("ganvas.scoring.choose.scorer", falling)
     rare = ["--checkpoint-every", "32", "--evaluate-every", "8", "--images", "64", "--on-collapse", "rollback"]
     assert running.train(run_dir, *rare, recipe=SMALL) == 0
     state = json.loads((run_dir / "checkpoints" / "000000000064" / "state.json").read_text())
@@ -199,17 +270,20 @@ def test_no_false_alarm_in_a_short_run(name: str, run_dir: Path, capsys: pytest.
 
 
 def test_a_rising_score_is_kept_as_it_is(run_dir: Path) -> None:
-    class Quiet(Run):
-        def write_model(self, state: State, folder: Path) -> None:
-            pass
-
-    run, state = Quiet.__new__(Quiet), State(tiny.build("wgan"), {}, None)
-    run.folder = run_dir
+    gan, best = tiny.build("wgan"), []
+    state = State(gan, {}, None)
+    settings = Settings(data="noise")
+    run = Run(
+        run_dir, tiny.images(gan), settings, lambda gan, folder, facts, score: best.append((folder, facts["best"]))
+    )
     for images, value in enumerate((1.5, 2.5, 2.0, float("nan"))):
         state.gan.images_seen = 1000 * images
         run.keep_best(state, "IS-own", value)
     assert state.best == {"IS-own": 2.5, "images": 1000}
     assert best_so_far(state) == "IS-own 2.5 at 1,000 images"
+    assert best == [
+        (run_dir / "best", f"IS-own {value} at {at} images") for value, at in (("1.5", "0"), ("2.5", "1,000"))
+    ]
 
 
 @pytest.mark.parametrize(("score", "name"), [("fid", "FD-own"), ("coverage", "coverage-own")])

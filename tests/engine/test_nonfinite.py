@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 
 import ganvas
-from ganvas.engine import train as engine
-from ganvas.engine.train import NonFinite, new_state, step
+from ganvas.engine.step import NonFinite, step
+from ganvas.engine.train import new_state
 from ganvas.gan import Batch, Loss, Phase
 from ganvas.papers.wgan import WGAN
 from tests import tiny
@@ -56,13 +58,21 @@ def test_the_phase_is_named_and_the_last_good_checkpoint_loads(
     assert running.resume(out) == 0  # the poison gone, the run goes on from there
 
 
-def test_the_optimiser_does_not_step_on_it() -> None:
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_the_optimiser_does_not_step_on_it(what: str) -> None:
+    """The phase is named, not its player: of two phases of one player it says which."""
     gan = tiny.build("wgan")
     state = new_state(gan, torch.device("cpu"))
     before = {k: v.clone() for k, v in gan.state_dict().items()}
-    phase = Phase("G", lambda real, drawn: Loss(next(gan.G.parameters()).sum() * float("inf")))
-    with pytest.raises(NonFinite, match=r"the loss of G is (-?inf|nan), stopped before"):
-        step(gan, phase, tiny.batch(gan), state.optimisers["G"], lambda part: torch.Generator(), engine.nullcontext, {})
+
+    def poisoned(real: Batch, drawn: Any) -> Loss:
+        w = next(gan.G.parameters())
+        return Loss(w.sum() * float("inf") if what == "loss" else (w - w.detach()).abs().sum().sqrt())
+
+    phase, followed = Phase("G_path", "G", poisoned, after=lambda kept: followed.append(kept)), []
+    with pytest.raises(NonFinite, match=rf"the {what} of G_path is (-?inf|nan), stopped before its optimiser stepped"):
+        step(gan, phase, tiny.batch(gan), state.optimisers["G"], torch.Generator, nullcontext, {})
+    assert followed == []
     assert all(torch.equal(v, gan.state_dict()[k]) for k, v in before.items())
     assert not state.optimisers["G"].state
 
@@ -96,12 +106,12 @@ def test_weights_that_are_not_finite_are_never_saved(
     plain = WGAN.phases
 
     def poisoned(self: WGAN) -> list[Phase]:
-        def after() -> None:
+        def after(kept: list[dict[str, Tensor]]) -> None:
             with torch.no_grad():
                 next(self.D.parameters())[0] = float("nan")
 
         *others, last = plain(self)
-        return [*others, Phase("G", last.loss, after=after if self.images_seen >= 500 else None)]
+        return [*others, Phase("G", "G", last.loss, after=after if self.images_seen >= 500 else None)]
 
     out = tmp_path / "run"
     monkeypatch.setattr(WGAN, "phases", poisoned)

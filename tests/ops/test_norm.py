@@ -10,7 +10,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from ganvas.nets import biggan
-from ganvas.ops.norm import BatchNorm2d, ConditionalBatchNorm2d, Statistics, standing_statistics
+from ganvas.ops.norm import BatchNorm2d, ConditionalBatchNorm2d, Statistics, collected_statistics
 
 
 def tables(channels: int, classes: int = 3, **kwargs) -> ConditionalBatchNorm2d:
@@ -51,6 +51,20 @@ def small_generator() -> nn.Module:
     return biggan.Generator(8, ch=2, dim_z=6, num_classes=3, attention=(8,), shared_dim=4)
 
 
+def layers_of(G: nn.Module) -> list[Statistics]:
+    return [layer for layer in G.modules() if isinstance(layer, Statistics)]
+
+
+@torch.no_grad()
+def collect(G: nn.Module, batches: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+    """As sampling does: in evaluation mode, so that spectral norm's vectors stay."""
+    G.eval()
+    with collected_statistics(G) as layers:
+        assert layers == layers_of(G)
+        for arguments in batches:
+            G(*arguments)
+
+
 def test_standing_statistics_are_the_mean_of_batch_statistics():
     G = small_generator()
     torch.manual_seed(1)
@@ -67,21 +81,46 @@ def test_standing_statistics_are_the_mean_of_batch_statistics():
         probe(*arguments)
 
     before = copy.deepcopy(G.state_dict())
-    assert standing_statistics(G, batches) == 5
+    collect(G, batches)
     last = G.output_layer[0]
     assert_close(last.stored_mean, torch.stack([x.mean((0, 2, 3)) for x in inputs]).mean(0))
     assert_close(last.stored_var, torch.stack([x.var((0, 2, 3), correction=0) for x in inputs]).mean(0))
     changed = {key for key, value in G.state_dict().items() if not torch.equal(value, before[key])}
     assert changed == {key for key in before if key.rsplit(".")[-1] in ("stored_mean", "stored_var")}
-    assert all(module.training for module in G.modules())
+    assert all(layer.settled for layer in layers_of(G))
 
     again = G.state_dict()[("output_layer.0.stored_var")].clone()
-    standing_statistics(G, batches)
+    collect(G, batches)
     assert_close(last.stored_var, again)  # they do not depend on what was stored
 
 
-def test_standing_statistics_of_nothing():
+def test_afterwards_the_stored_statistics_are_used_again():
     G = small_generator()
-    with pytest.raises(ValueError, match="no batches"):
-        standing_statistics(G, [])
-    G(torch.randn(2, 6), G.shared(torch.tensor([0, 1])))
+    batch = (torch.randn(4, 6), G.shared(torch.tensor([0, 1, 2, 0])))
+    collect(G, [batch])
+    assert all(layer.seen is None for layer in layers_of(G))
+    alone, together = G.eval()(batch[0][:1], batch[1][:1]), G(*batch)
+    assert_close(alone, together[:1], rtol=1e-4, atol=1e-5)  # in evaluation mode an image is its own
+
+
+def test_statistics_of_nothing_are_those_that_were_there():
+    G = small_generator()
+    before = copy.deepcopy(G.state_dict())
+    collect(G, [])
+    assert_close(G.state_dict(), before, rtol=0, atol=0)
+    assert not any(layer.settled for layer in layers_of(G))
+    with collected_statistics(nn.Linear(2, 2)) as layers:
+        assert layers == []
+
+
+def raise_after(_: object) -> None:
+    raise ZeroDivisionError
+
+
+def test_a_failure_leaves_every_layer_as_it_was():
+    G = small_generator().eval()
+    before = copy.deepcopy(G.state_dict())
+    with pytest.raises(ZeroDivisionError), collected_statistics(G):
+        raise_after(G(torch.randn(2, 6), G.shared(torch.tensor([0, 1]))))
+    assert_close(G.state_dict(), before, rtol=0, atol=0)
+    assert all(layer.seen is None and not layer.settled for layer in layers_of(G))

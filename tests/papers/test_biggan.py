@@ -12,12 +12,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas import latents
-from ganvas.engine.train import freeze_all_but, iterate, new_state, step
+from ganvas import rng
+from ganvas.config import configure
+from ganvas.engine.step import freeze_all_but, iterate, step
+from ganvas.engine.train import new_state
 from ganvas.errors import InputError
-from ganvas.gan import Batch, configure
+from ganvas.gan import Batch, Drawn, Given, Request
 from ganvas.ops.orthogonal import add_orthogonal_gradient, orthogonal_gradient, regularised
-from ganvas.papers.biggan import BigGAN, Config, Drawn
+from ganvas.papers.biggan import BigGAN, Config
+from ganvas.presets import presets
 from tests import tiny
 from tests.nets import biggan_recipe as recipe
 from tests.papers.test_laws import go
@@ -33,7 +36,7 @@ def G_gradients(accumulate: int = 1, **values: Any) -> dict[str, Tensor]:
     state = new_state(gan, CPU)
     phase = next(phase for phase in gan.phases() if phase.player == "G")
     freeze_all_but(gan, "G")
-    step(gan, phase, tiny.batch(gan), state.optimisers["G"], lambda part: latents.generator(part), nullcontext, {})
+    step(gan, phase, tiny.batch(gan), state.optimisers["G"], lambda: rng.generator(0), nullcontext, {})
     return {name: p.grad.clone() for name, p in gan.G.named_parameters()}
 
 
@@ -71,7 +74,7 @@ def test_a_loss_with_regularisation_is_the_loss_and_then_the_gradient() -> None:
     other = copy.deepcopy(gan)
     object.__setattr__(other, "config", other.config.model_copy(update={"ortho": 0.0}))
     real = tiny.batch(gan)
-    drawn = gan.draw(real, latents.generator("test"))
+    drawn = gan.draw(real, rng.generator("test"))
     gan.G_loss(real, drawn).total.backward()
     other.G_loss(real, drawn).total.backward()
     add_orthogonal_gradient(regularised(other.G), 0.3, "code")
@@ -83,12 +86,12 @@ def test_the_penalty_is_logged_and_the_objective_is_hinge() -> None:
     gan = tiny.build("biggan", ortho=0.3, init="xavier")
     gan.D = Scores([1.0, 2.0, 3.0, -4.0])
     real = tiny.batch(gan)
-    loss = gan.G_loss(real, gan.draw(real, latents.generator("test")))
+    loss = gan.G_loss(real, gan.draw(real, rng.generator("test")))
     torch.testing.assert_close(loss.total, torch.tensor(-0.5) + loss.logs["G/ortho"])
     assert loss.logs["G/ortho"] > 0
     gan = tiny.build("biggan", ortho=0.0)
     gan.D = Scores([1.0, 2.0, 3.0, -4.0])
-    assert set(gan.G_loss(real, gan.draw(real, latents.generator("test"))).logs) == set()
+    assert set(gan.G_loss(real, gan.draw(real, rng.generator("test"))).logs) == set()
 
 
 def test_steps_and_time_scales_of_the_paper() -> None:
@@ -109,7 +112,7 @@ def test_images_are_counted_over_D_steps_and_parts() -> None:
 def test_ten_iterations_of_the_cifar_recipe_end_where_the_authors_code_ends() -> None:
     """The preset through the engine, from the weights, data and noise that BigGAN-PyTorch was given (tests/nets)."""
     small = {"G_ch": 4, "D_ch": 4, "dim_z": 8, "D_wide": False, "sn_eps": 1e-6, "bn_eps": 1e-4, "batch": recipe.BATCH}
-    values = {**BigGAN.PRESETS["biggan-cifar10"].values, **small, "num_classes": recipe.CLASSES}
+    values = {**presets()["biggan-cifar10"].values, **small, "num_classes": recipe.CLASSES}
     gan = BigGAN(configure(Config, values)).double()
     recipe.fill(gan.G, "G")
     recipe.fill(gan.D, "D")
@@ -122,14 +125,15 @@ def test_ten_iterations_of_the_cifar_recipe_end_where_the_authors_code_ends() ->
         where: list[str] = []
 
         def real(k: int, i: int = i) -> Batch:
-            return Batch(*tensors[f"{i}.{k}"][:2])
+            x, y = tensors[f"{i}.{k}"][:2]
+            return Batch(x, Given(y=y))
 
-        def rng(player: str, k: int, part: int, i: int = i, where: list[str] = where) -> torch.Generator:
-            where.append(f"{i}.G" if player == "G" else f"{i}.{k}")
-            return latents.generator("unused")
+        def draws(phase: str, k: int, i: int = i, where: list[str] = where) -> torch.Generator:
+            where.append(f"{i}.G" if phase == "G" else f"{i}.{k}")
+            return rng.generator("unused")
 
         gan.draw = lambda *_, where=where: Drawn(*tensors[where[-1]][2:])
-        logs, _ = iterate(gan, real, state.optimisers, rng)
+        logs, _ = iterate(gan, real, state.optimisers, draws)
         losses.append(logs["G/loss"].double())
     with np.load(FIXTURE, allow_pickle=False) as file:
         theirs = {key: torch.from_numpy(file[key]) for key in ("ten.losses", "ten.state")}
@@ -144,8 +148,8 @@ def test_samples_are_the_generators_own(name: str) -> None:
     gan = tiny.build(name)
     go(new_state(gan, CPU), 2, tiny.images(gan))
     seeds = [7, 8, 9]
-    z = latents.noise(seeds, gan.config.dim_z)
-    y = latents.labels(seeds, 3) if gan.config.num_classes else None
+    z = rng.noise(seeds, gan.config.dim_z)
+    y = rng.labels(seeds, 3) if gan.config.num_classes else None
     x = gan.sample(3, seed=7)
     assert gan.training
     gan.eval()
@@ -168,11 +172,17 @@ def test_statistics_by_truncation_are_in_place_for_each_sample() -> None:
     gan = tiny.build("biggan", G_only=True, statistics=51)
     for name, rows in gan.hub.named_buffers():
         rows.copy_(torch.arange(51.0)[:, None].expand_as(rows) + (1 if name.endswith("var") else 0))
-    norm = gan.G.output_layer[0]
+    before = {name: value.clone() for name, value in gan.state_dict().items()}
     for truncation, row in {None: 50.0, 1.0: 50.0, 0.14: 7.0, 0.58: 29.0, 0.94: 47.0, 0.405: 20.25, 0.02: 1.0}.items():
-        gan.at_truncation(truncation)
-        torch.testing.assert_close(norm.stored_mean, torch.full_like(norm.stored_mean, row), rtol=1e-6, atol=1e-5)
-        torch.testing.assert_close(norm.stored_var, norm.stored_mean + 1, rtol=1e-6, atol=1e-5)
+        found = gan.hub.at(1.0 if truncation is None else truncation)
+        mean, var = found["output_layer.0.stored_mean"], found["output_layer.0.stored_var"]
+        torch.testing.assert_close(mean, torch.full_like(mean, row), rtol=1e-6, atol=1e-5)
+        torch.testing.assert_close(var, mean + 1, rtol=1e-6, atol=1e-5)
+        by_hand = copy.deepcopy(gan.G).eval()
+        by_hand.load_state_dict({**by_hand.state_dict(), **found})
+        code = gan.code(Request([3], gan.given([3]), truncation))
+        torch.testing.assert_close(gan.sample(1, seed=3, truncation=truncation), by_hand(code.z, code.c))
+    assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
     with pytest.raises(InputError, match="statistics for 0 to 1"):
         gan.sample(1, truncation=2.0)
 

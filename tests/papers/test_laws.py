@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 from contextlib import nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +13,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganvas import latents
+from ganvas import rng, rows
 from ganvas.data import Images
 from ganvas.engine import checkpoint
 from ganvas.engine.checkpoint import State
 from ganvas.engine.feed import Feed
-from ganvas.engine.train import freeze_all_but, iterate, new_state, step
+from ganvas.engine.step import freeze_all_but, iterate, step
+from ganvas.engine.train import new_state
 from ganvas.errors import InputError
-from ganvas.gan import GAN, configure
+from ganvas.gan import GAN
 from ganvas.papers import PAPERS
 from tests import tiny
 
@@ -37,8 +40,8 @@ def go(state: State, iterations: int, data: Images, seed: int = 0) -> None:
     n = gan.config.batch
     for _ in range(iterations):
         real = partial(lambda origin, k: feed.batch(origin + k * n, n), gan.images_seen)
-        rng = partial(latents.generator, "step", seed, gan.iteration)
-        _, batches = iterate(gan, real, state.optimisers, rng)
+        draws = partial(rng.generator, "step", seed, gan.iteration)
+        _, batches = iterate(gan, real, state.optimisers, draws)
         gan.images_seen += batches * n
         gan.iteration += 1
         if state.average is not None:
@@ -61,7 +64,7 @@ def test_a_phase_moves_its_player_and_nobody_else(name: str) -> None:
         before = {n: [p.clone() for p in m.parameters()] for n, m in gan.players().items()}
         freeze_all_but(gan, phase.player)
         optimiser = state.optimisers[phase.player]
-        step(gan, phase, tiny.batch(gan), optimiser, lambda part: latents.generator(part), nullcontext, {})
+        step(gan, phase, tiny.batch(gan), optimiser, lambda: rng.generator(0), nullcontext, {})
         for player, module in gan.players().items():
             moved = any(not torch.equal(p, q) for p, q in zip(before[player], module.parameters()))
             assert moved == (player == phase.player), f"phase of {phase.player}: {player} moved is {moved}"
@@ -108,11 +111,17 @@ def test_losses_are_functions_of_weights_and_what_was_drawn(name: str) -> None:
     gan = tiny.build(name)
     real = tiny.batch(gan)
     for phase in gan.phases():
-        drawn = gan.draw(real, latents.generator("replay"))
+        drawn = (phase.draw or gan.draw)(real, rng.generator("replay"))
+        before = {k: v.clone() for k, v in gan.state_dict().items()}
         random_state = torch.get_rng_state()
-        first, second = (phase.loss(real, drawn).total for _ in range(2))
-        if not any(hasattr(m, "u0") for m in gan.modules()):  # power iteration moves u between the two
-            assert torch.equal(first, second)
+        first = phase.loss(real, drawn)
+        after = gan.state_dict()
+        assert all(torch.equal(after[k], v) for k, v in before.items() if k in dict(gan.named_parameters())), "moved"
+        gan.load_state_dict(before)  # spectral norm's vectors and batch norm's statistics follow each forward
+        second = phase.loss(real, drawn)
+        assert torch.equal(first.total, second.total)
+        assert first.kept.keys() == second.kept.keys()
+        assert all(torch.equal(v, second.kept[k]) and not v.requires_grad for k, v in first.kept.items())
         assert torch.equal(random_state, torch.get_rng_state())
 
 
@@ -134,14 +143,64 @@ def test_sampling_changes_nothing(name: str) -> None:
     assert all(module.training for module in gan.modules())
 
 
+def coupled(gan: GAN) -> bool:
+    """Does a player couple the samples of a batch in training mode, as batch norm does?"""
+    return any("Norm" in type(m).__name__ and "Layer" not in type(m).__name__ for m in gan.modules())
+
+
 @every_paper
-def test_accumulated_parts_see_the_whole_batch(name: str) -> None:
-    """A batch in two parts moves the weights, and by other draws than a batch in one."""
-    one, two = state_of(name), state_of(name, accumulate=2)
-    for state in (one, two):
-        go(state, 1, tiny.images(one.gan))
-    assert not same(one.gan.state_dict(), two.gan.state_dict())
-    assert one.gan.images_seen == two.gan.images_seen
+def test_accumulating_changes_memory_and_not_the_run(name: str) -> None:
+    """A batch in two parts draws what a batch in one draws; batch norm and spectral norm's extra iterations aside,
+    the gradients are the same too."""
+    one, two = tiny.build(name), tiny.build(name, accumulate=2)
+    for phase, again in zip(one.phases(), two.phases()):
+        real = tiny.batch(one)
+        drawn = (phase.draw or one.draw)(real, rng.generator("draw"))
+        parts = rows.split((again.draw or two.draw)(real, rng.generator("draw")), 2)
+        joined = rows.concat(parts)
+        for field in dataclasses.fields(drawn):
+            whole, halves = getattr(drawn, field.name), getattr(joined, field.name)
+            assert torch.equal(whole, halves) if isinstance(whole, Tensor) else True, field.name
+    if coupled(one) or any(hasattr(m, "u0") for m in one.modules()):
+        return
+    for gan in (one, two):
+        state = new_state(gan, CPU)
+        go(state, 1, tiny.images(gan))
+    for key, value in one.state_dict().items():
+        torch.testing.assert_close(value, two.state_dict()[key], rtol=1e-3, atol=1e-6, msg=key)
+
+
+@every_paper
+def test_two_phases_have_unlike_draws_and_log_keys(name: str) -> None:
+    gan = tiny.build(name)
+    phases = gan.phases()
+    assert len({phase.name for phase in phases}) == len(phases)
+    asked: list[tuple[str, int]] = []
+
+    def draws(phase: str, k: int) -> torch.Generator:
+        asked.append((phase, k))
+        return rng.generator(phase, k)
+
+    state = new_state(gan, CPU)
+    logs, _ = iterate(gan, lambda k: tiny.batch(gan, seed=k), state.optimisers, draws)
+    assert asked == [(phase.name, k) for phase in phases for k in range(phase.repeat)]
+    assert {f"{phase.name}/{what}" for phase in phases for what in ("loss", "grad")} <= logs.keys()
+
+
+@every_paper
+def test_a_model_holds_no_training_memory(name: str) -> None:
+    gan = tiny.build(name)
+    gan.memory.register_buffer("pool", torch.ones(3))
+    model = gan.model_state()
+    assert "memory.pool" in gan.state_dict()
+    assert not any(key.startswith("memory") for key in model)
+    other = tiny.build(name, seed=1)
+    other.memory.register_buffer("pool", torch.zeros(3))
+    other.load_model_state(model)
+    assert torch.equal(other.memory.get_buffer("pool"), torch.zeros(3))
+    assert all(torch.equal(value, other.state_dict()[key]) for key, value in model.items())
+    with pytest.raises(RuntimeError, match="Missing"):
+        other.load_model_state(dict(list(model.items())[1:]))
 
 
 def changed(field: str, value: Any) -> list[Any]:
@@ -166,6 +225,7 @@ def changed(field: str, value: Any) -> list[Any]:
         "D_attention": [(), (8,)],
         "D_placement": ["nominal"],
         "rgb": ["bgpt"],
+        "G_only": [True],
         "init": ["N02", "xavier", "ortho"],
         "bias_init": ["torch"],
         "ortho_form": ["code"],
@@ -173,42 +233,68 @@ def changed(field: str, value: Any) -> list[Any]:
     return options[field]
 
 
-def trace(gan: GAN) -> tuple[Any, ...]:
-    """Everything that two iterations change: weights, averages, counters, losses."""
+def trace(gan: GAN) -> str:
+    """A hash of everything that two iterations change: weights, averages, counters."""
     state = new_state(gan, CPU)
-    data = tiny.images(gan)
-    go(state, 3, data)
-    tensors = {k: v.double().sum().item() for k, v in state.tensors().items()}
-    return (gan.images_seen, sorted(tensors.items()))
+    go(state, 2, tiny.images(gan))
+    total = hashlib.sha256(str(gan.images_seen).encode())
+    for key, value in sorted(state.tensors().items()):
+        total.update(key.encode() + value.numpy().tobytes())
+    return total.hexdigest()
 
 
-@pytest.mark.parametrize(
-    ("paper", "field"), [(paper, field) for paper, kind in PAPERS.items() for field in kind.config_type.model_fields]
-)
-def test_every_config_field_changes_something(paper: str, field: str) -> None:
-    """In some tiny form of the paper, another value of the field gives another run (or another shape)."""
-    if field in ("conditional", "images"):
-        return check_special(paper, field)
-    for name, (of, values) in tiny.TINY.items():
-        if of != paper:
+@cache
+def usual(name: str) -> str:
+    return trace(tiny.build(name))
+
+
+def matters(name: str, field: str, **helper: Any) -> bool:
+    """In this tiny form, does another value of the field give other shapes or another run, or is every one refused?"""
+    here = tiny.build(name, **helper)
+    refused = True
+    for value in changed(field, getattr(here.config, field)):
+        if value == getattr(here.config, field):
             continue
-        for helper in tiny.HELPERS.get(field, [{}]):
-            base = {**values, **helper}
-            kind = PAPERS[paper]
-            default = getattr(configure(kind.config_type, base), field)
-            for value in changed(field, default):
-                if value == default:
-                    continue
-                try:
-                    other = tiny.build(name, **{**helper, field: value})
-                    here = tiny.build(name, **helper)
-                    if here.state_dict().keys() != other.state_dict().keys():
-                        return None
-                    if trace(here) != trace(other):
-                        return None
-                except (InputError, RuntimeError):
-                    continue
-    raise AssertionError(f"no value of {field} changes anything")
+        try:
+            other = tiny.build(name, **{**helper, field: value})
+            refused = False
+            if here.state_dict().keys() != other.state_dict().keys():
+                return True
+            if (trace(tiny.build(name, **helper)) if helper else usual(name)) != trace(other):
+                return True
+        except (InputError, RuntimeError):
+            continue
+    return refused
+
+
+SPECIAL = {"conditional", "images", "accumulate"}  # each has a test of its own
+FIELDS = {paper: list(kind.config_type.model_fields) for paper, kind in PAPERS.items()}
+
+
+@pytest.mark.parametrize(("name", "field"), [(n, f) for n, (p, _) in tiny.TINY.items() for f in FIELDS[p]])
+def test_a_field_changes_something_or_cannot_be_set(name: str, field: str) -> None:
+    """For each network: where a field does not count, another value than the default is refused with the reason."""
+    if field in SPECIAL:
+        return
+    config = tiny.build(name).config
+    if config.unmet(field) is None:
+        assert matters(name, field) or any(matters(name, field, **helper) for helper in tiny.HELPERS.get(field, []))
+        return
+    default = type(config).model_fields[field].default
+    value = next(v for v in changed(field, default) if v != default)
+    with pytest.raises(InputError, match=f"{field}=.* given, but it counts only with|expected|must|needs|set "):
+        tiny.build(name, **{field: value})
+
+
+@pytest.mark.parametrize(("paper", "field"), [(paper, field) for paper, fields in FIELDS.items() for field in fields])
+def test_every_field_counts_somewhere(paper: str, field: str) -> None:
+    """A field that counts in no tiny form counts with the help of others."""
+    if field in SPECIAL:
+        check_special(paper, field)
+        return
+    forms = [name for name, (of, _) in tiny.TINY.items() if of == paper]
+    if all(tiny.build(name).config.unmet(field) is not None for name in forms):
+        assert any(matters(name, field, **helper) for name in forms for helper in tiny.HELPERS[field])
 
 
 def check_special(paper: str, field: str) -> None:
@@ -216,15 +302,16 @@ def check_special(paper: str, field: str) -> None:
     from ganvas import api
     from ganvas.data import peek
 
+    if field == "accumulate":
+        return
     if field == "images":
         name = next(n for n, (of, _) in tiny.TINY.items() if of == paper)
         first, second = (trace(tiny.build(name, lr_schedule="linear", images=n)) for n in (48, 480))
         assert first != second
         return
     kind = peek("digits")
-    presets = [n for n, (of, p) in api.presets().items() if of == paper and p.values.get("resolution") != 0]
     classes = set()
-    for name in presets:
+    for name in (n for n, row in api.presets().items() if row.paper == paper and row.values.get("resolution") != 0):
         for conditional in (False, True):
             try:
                 recipe = api.recipe(name, kind, None, {"conditional": conditional})

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ganvas import api
+from ganvas.errors import InputError
+from ganvas.presets import families, fitting, presets
+from ganvas.recipes import as_meant
 
 # preset -> parameters of G and of D, counted in the authors' code or by arithmetic on their graphs
 COUNTS: dict[str, tuple[int, int]] = {
@@ -106,6 +111,59 @@ def test_parameter_counts(name: str, rows: dict[str, dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize("name", SAID)
 def test_hyperparameters(name: str) -> None:
-    paper, preset = api.presets()[name]
-    config = api.configure(api.PAPERS[paper].config_type, preset.values)
+    row = presets()[name]
+    config = as_meant(row)
     assert {key: getattr(config, key) for key in SAID[name]} == SAID[name]
+
+
+GOLDEN = Path(__file__).parent / "fixtures" / "presets.json"
+
+
+def resolved() -> dict[str, dict[str, Any]]:
+    """Every preset as it trains: the fields that count, and what it says of itself."""
+    found = {}
+    for name, row in presets().items():
+        values = {**as_meant(row).counting(), "about": row.about, "source": row.source, "data": row.data}
+        found[name] = {**values, "classes": row.classes, "published": row.published}
+    return json.loads(json.dumps(found))
+
+
+def test_no_preset_changes_unseen() -> None:
+    """The golden table was reviewed against the papers and scripts.
+
+    After a change that is meant: `python -m tests.papers.test_presets` writes it anew.
+    """
+    golden = json.loads(GOLDEN.read_text())
+    ours = resolved()
+    assert list(ours) == list(golden)
+    for name, row in ours.items():
+        assert row == golden[name], name
+
+
+def test_every_row_says_where_it_is_from() -> None:
+    for name, row in presets().items():
+        assert row.about, name
+        assert row.source, name
+
+
+def test_what_a_bare_name_means() -> None:
+    sizes = {
+        name: [fitting(name, r, False) for r in (0, 8, 16, 17, 28, 32, 48, 64, 95, 128, 256, 512)]
+        for name in families()
+    }
+    assert sizes["wgan"][1:5] == ["wgan-digits", "wgan-digits", "wgan-32", "wgan-mnist"]
+    assert sizes["wgan"][5:] == ["wgan-32", "wgan-32", "wgan-64", "wgan-64", "wgan-128", "wgan-128", "wgan-128"]
+    assert sizes["wgan-gp"][3:6] == ["wgan-gp-cifar10", "wgan-gp-mnist", "wgan-gp-cifar10"]
+    assert sizes["biggan"][5:9] == ["biggan-cifar10", "biggan-cifar10", "biggan-64", "biggan-64"]
+    assert sizes["biggan"][9:] == ["biggan-128", "biggan-256", "biggan-512"]
+    assert sizes["sagan"][0] == "sagan-64", "pictures of several sizes are taken for 64 pixels"
+    assert (fitting("wgan", 0, True), fitting("wgan-gp", 0, True)) == ("wgan-toy-small", "wgan-gp-toy-small")
+    with pytest.raises(InputError, match="sagan has no networks for points"):
+        fitting("sagan", 0, True)
+    assert fitting("wgan-64", 8, False) == "wgan-64", "a preset's own name stays"
+    for names in sizes.values():
+        assert set(names) <= set(presets())
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(json.dumps(resolved(), indent=1) + "\n")

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganvas import latents, losses
+from ganvas import losses, rng
+from ganvas.config import configure
 from ganvas.engine.ema import averaged
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
-from ganvas.gan import Batch, configure
+from ganvas.gan import Batch, Given
 from ganvas.papers.sagan import SAGAN, Config
 from tests import tiny
 from tests.papers.test_laws import go
@@ -34,7 +35,7 @@ class Scores(nn.Module):
 
 
 def drawn_for(gan: SAGAN, real: Batch) -> object:
-    return gan.draw(real, latents.generator("test"))
+    return gan.draw(real, rng.generator("test"))
 
 
 def test_hinge_at_known_scores() -> None:
@@ -58,7 +59,7 @@ def test_objectives_with_a_known_critic(name: str) -> None:
     ((x, y),) = gan.D.seen
     torch.testing.assert_close(x[4:], real.x)
     if gan.config.num_classes:
-        assert torch.equal(y, torch.cat([drawn.y, real.y]))
+        assert torch.equal(y, torch.cat([drawn.y, real.given.y]))
     else:
         assert y is None
     torch.testing.assert_close(gan.G_loss(real, drawn).total, torch.tensor(2.5 / 4))
@@ -114,7 +115,7 @@ def test_an_eval_mode_generator_leaves_its_u_vectors_alone(name: str) -> None:
 @pytest.mark.parametrize("name", ["sagan", "biggan"])
 def test_classes_of_fakes_are_uniform_and_not_those_of_the_batch(name: str) -> None:
     gan = tiny.build(name)
-    real = Batch(torch.zeros(6000, 1, 8, 8), torch.zeros(6000, dtype=torch.int64))
+    real = Batch(torch.zeros(6000, 1, 8, 8), Given(y=torch.zeros(6000, dtype=torch.int64)))
     drawn = drawn_for(gan, real)
     counts = drawn.y.bincount(minlength=3)
     assert counts.sum() == 6000

@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ganvas import latents, penalties
+from ganvas import penalties, rng
+from ganvas.config import configure
 from ganvas.engine.optim import RMSpropTF1
-from ganvas.engine.train import freeze_all_but, new_state
+from ganvas.engine.step import freeze_all_but, iterate
+from ganvas.engine.train import new_state
 from ganvas.errors import InputError
-from ganvas.gan import Batch, configure
+from ganvas.gan import Batch
 from ganvas.papers.wgan import WGAN, Config
+from ganvas.presets import presets
 from tests import tiny
 from tests.papers.test_laws import go
 
@@ -61,7 +64,7 @@ def test_a_flat_critic_is_finite_with_the_switch() -> None:
 def test_critic_and_generator_losses_by_formula() -> None:
     gan = tiny.build("wgan-gp").eval()
     real = tiny.batch(gan)
-    drawn = gan.draw(real, latents.generator("test"))
+    drawn = gan.draw(real, rng.generator("test"))
     critic = gan.critic_loss(real, drawn)
     fake = gan.G(drawn.z).detach()
     distance = gan.D(real.x).mean() - gan.D(fake).mean()
@@ -74,7 +77,7 @@ def test_critic_and_generator_losses_by_formula() -> None:
 def test_no_gradient_reaches_the_generator_in_the_critic_step() -> None:
     gan = tiny.build("wgan-gp")
     real = tiny.batch(gan)
-    gan.critic_loss(real, gan.draw(real, latents.generator("test"))).total.backward()
+    gan.critic_loss(real, gan.draw(real, rng.generator("test"))).total.backward()
     assert all(p.grad is None for p in gan.G.parameters())
     assert all(p.grad is not None for p in gan.D.parameters())
 
@@ -84,7 +87,7 @@ def step_critic(gan: WGAN) -> None:
     phase = gan.phases()[0]
     real = tiny.batch(gan)
     freeze_all_but(gan, "D")
-    phase.loss(real, gan.draw(real, latents.generator("test"))).total.backward()
+    phase.loss(real, gan.draw(real, rng.generator("test"))).total.backward()
     state.optimisers["D"].step()
     if phase.after is not None:
         phase.after()
@@ -104,7 +107,9 @@ def test_clip_before_may_leave_the_box_by_one_step() -> None:
     gan = tiny.build("wgan", clip=0.01, D_lr=0.1, clip_when="before")
     step_critic(gan)
     assert largest(gan) > 0.01
-    gan.clip_and_critic_loss(tiny.batch(gan), gan.draw(tiny.batch(gan), latents.generator("test")))
+    (before,) = [phase.before for phase in gan.phases() if phase.name == "D"]
+    assert before is not None
+    before()
     assert largest(gan) <= 0.01
 
 
@@ -117,7 +122,7 @@ def test_batch_norm_of_the_critic_is_clipped_too() -> None:
 
 
 def test_the_first_iterations_and_every_five_hundredth_take_a_hundred_critic_steps() -> None:
-    gan = WGAN(configure(Config, {**WGAN.PRESETS["wgan-32"].values, "G_width": 4, "D_width": 4}))
+    gan = WGAN(configure(Config, {**presets()["wgan-32"].values, "G_width": 4, "D_width": 4}))
     repeats = {}
     for iteration in (0, 24, 25, 499, 500, 501):
         gan.iteration = iteration
@@ -136,18 +141,18 @@ def test_dequantised_images_are_the_authors_scale() -> None:
     levels = torch.tensor([0.0, 128.0, 255.0])
     dither = torch.tensor([0.0, 0.001, 0.002])
     torch.testing.assert_close(gan.native(levels / 127.5 - 1, dither), 2 * (levels / 256 - 0.5) + dither)
-    drawn = gan.draw(tiny.batch(gan), latents.generator("test"))
+    drawn = gan.draw(tiny.batch(gan), rng.generator("test"))
     assert 0 <= drawn.dither.min() < drawn.dither.max() < 1 / 128
 
 
 def test_class_terms_see_real_images_in_D_and_fakes_in_G() -> None:
     gan = tiny.build("wgan-gp-acgan")
     real = tiny.batch(gan)
-    drawn = gan.draw(real, latents.generator("test"))
+    drawn = gan.draw(real, rng.generator("test"))
     assert drawn.z_G.shape[0] == drawn.y_G.shape[0] == 2 * len(real.x)
     x = gan.native(real.x, drawn.dither)
     logits = gan.D.score_and_logits(x)[1]
-    expected = nn.functional.cross_entropy(logits, real.y)
+    expected = nn.functional.cross_entropy(logits, real.given.y)
     torch.testing.assert_close(gan.critic_loss(real, drawn).logs["D/class"], expected)
 
 
@@ -190,14 +195,12 @@ def test_unit_range_players_see_zero_to_one_and_samples_come_back() -> None:
     gan = tiny.build("wgan-gp", pixel_range="unit", G_net="mlp", D_net="mlp")
     x = torch.tensor([-1.0, 0.0, 1.0])
     torch.testing.assert_close(gan.native(x), torch.tensor([0.0, 0.5, 1.0]))
-    z = latents.noise([5], gan.config.dim_z)
+    z = rng.noise([5], gan.config.dim_z)
     torch.testing.assert_close(gan.sample(1, seed=5), gan.eval().G(z) * 2 - 1)
 
 
 def test_critic_phase_uses_fresh_batches() -> None:
     """Five critic steps see five batches; the generator's step sees the first."""
-    from ganvas.engine.train import iterate
-
     gan = tiny.build("wgan-gp", n_critic=5)
     state = new_state(gan, torch.device("cpu"))
     asked: list[int] = []
@@ -206,6 +209,6 @@ def test_critic_phase_uses_fresh_batches() -> None:
         asked.append(k)
         return tiny.batch(gan, seed=k)
 
-    _, used = iterate(gan, real, state.optimisers, lambda *path: latents.generator(*path))
+    _, used = iterate(gan, real, state.optimisers, lambda *path: rng.generator(*path))
     assert asked == [0, 1, 2, 3, 4, 0]
     assert used == 5

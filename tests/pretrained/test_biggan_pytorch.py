@@ -68,7 +68,7 @@ def test_configuration_from_shapes(name):
     expected = {"num_classes": 6, "deep": False, "sn_eps": 1e-8, "bn_eps": 1e-5, "final_bn_eps": 1e-5, "G_sn": True}
     expected |= {"channels": 3} | {k: v for k, v in G.items() if k not in ("ch", "attention")}
     expected |= {"G_ch": G["ch"], "G_attention": G["attention"], "D_ch": D["ch"], "D_attention": D["attention"]}
-    expected |= {"D_wide": D["wide"], "D_placement": D["placement"]}
+    expected |= {"D_wide": D["wide"], "D_placement": D["placement"], "bias_init": "torch"}
     assert values == expected
 
 
@@ -132,6 +132,37 @@ def test_the_other_batch_norms():
     assert_close(standing.G, state)
     assert any("standing statistics" in note for note in standing.notes)
     tiny().load_state_dict(standing.G)
+
+
+# arguments of both, whether D is there -> whose training values fit, the likeliest first
+SUGGESTED = {
+    ("BigGAN 128", True): ("biggan-128-bigganpt", "biggan"),
+    ("BigGAN 128", False): ("biggan",),
+    ("BigGAN 256", True): ("biggan",),
+    ("SAGAN 128", True): ("sagan-128-bigganpt", "biggan-128-bigganpt", "biggan"),
+    ("SAGAN 128", False): ("biggan",),
+    ("SN-GAN 64", True): ("sngan-128", "biggan"),
+    ("CIFAR", True): ("biggan",),
+}
+
+
+@pytest.mark.parametrize(("name", "pair"), SUGGESTED)
+def test_presets_are_suggested(name, pair):
+    G, D, _ = SCRIPTS[name]
+    states = [meta(biggan.Generator, num_classes=6, **G), meta(biggan.Discriminator, num_classes=6, **D)]
+    assert convert(*states[: 1 + pair]).presets == SUGGESTED[name, pair]
+
+
+def test_deep_presets_and_what_an_importer_must_know():
+    kwargs = {"resolution": 32, "ch": 4, "num_classes": 6, "attention": ()}
+    G = meta(biggan_deep.Generator, dim_z=7, shared_dim=5, rgb="bgpt", **kwargs)
+    imported = convert(G, meta(biggan_deep.Discriminator, **kwargs), bn_eps=1e-3)
+    assert imported.presets == ("biggan-deep",)
+    assert imported.alike == ("deep",)
+    assert imported.told == ("sn_eps", "bn_eps", "final_bn_eps", "bias_init")
+    # a Config without these fields has networks like this; final_bn_eps is then bn_eps
+    granted = {"D_wide": True, "G_sn": True, "D_placement": "size", "final_bn_eps": 1e-3, "rgb": "paper"}
+    assert imported.granted == granted
 
 
 def test_g_and_d_must_be_a_pair():

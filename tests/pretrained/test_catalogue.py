@@ -9,6 +9,7 @@ import urllib.error
 import pytest
 
 from ganvas.errors import InputError
+from ganvas.pretrained import FORMATS
 from ganvas.pretrained.catalogue import CATALOGUE, Entry, download, entry, expected_sha256
 
 CONTENT = b"weights"
@@ -26,6 +27,7 @@ def test_entries_are_complete(name):
     assert found.published
     assert found.licence
     assert hasattr(importlib.import_module(f"ganvas.pretrained.{found.format}"), "convert")
+    assert found.format.replace("_", "-") in FORMATS  # under which name `ganvas import` takes it
 
 
 def test_unknown_name():

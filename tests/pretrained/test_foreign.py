@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch.testing import assert_close
 
 from ganvas.errors import InputError
-from ganvas.pretrained.foreign import read_foreign
+from ganvas.pretrained.foreign import epsilons, one_set, read_foreign
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.bias": torch.tensor([1.0, 2.0])}
 
@@ -88,3 +88,42 @@ def test_no_file_and_unknown_ending(tmp_path):
     (tmp_path / "a.h5").write_bytes(b"x")
     with pytest.raises(InputError, match="unknown ending"):
         read_foreign(tmp_path / "a.h5")
+
+
+def is_D(state):
+    return "D.weight" in state
+
+
+def saved(folder, *names):
+    """Files of one tensor, of a D where the name begins with D.  -> their paths"""
+    for name in names:
+        torch.save({f"{'D' if name.startswith('D') else 'G'}.weight": torch.ones(1)}, folder / name)
+    return [folder / name for name in names]
+
+
+def test_a_set_of_files_in_any_order_or_as_their_folder(tmp_path):
+    files = saved(tmp_path, "D_ep1.pth", "G_ep1.pth", "G_ema_ep1.pth")
+    saved(tmp_path, "G_optim.pth", "state_dict.pth")  # what is passed over
+    for given in (files, files[::-1], [tmp_path]):
+        found = one_set(given, is_D)
+        assert {kind: path.name for kind, (path, _) in found.items()} == {
+            "D": "D_ep1.pth", "G": "G_ep1.pth", "G_ema": "G_ema_ep1.pth",
+        }  # fmt: skip
+        assert list(found["D"][1]) == ["D.weight"]
+    assert set(one_set(files[2:], is_D)) == {"G_ema"}
+
+
+def test_a_set_that_is_none(tmp_path):
+    files = saved(tmp_path, "D.pth", "D_copy.pth", "G.pth")
+    with pytest.raises(InputError, match=r"D\.pth and D_copy\.pth are both a D; give one of them"):
+        one_set(files, is_D)
+    with pytest.raises(InputError, match=r"no generator among .*D\.pth; give G_ema\.pth or G\.pth"):
+        one_set(files[:1], is_D)
+
+
+def test_epsilons_are_numbers():
+    overrides = {"sn_eps": 1e-8, "bn_eps": 1, "G_ch": 4}
+    assert epsilons(overrides, ("sn_eps", "bn_eps", "final_bn_eps")) == {"sn_eps": 1e-8, "bn_eps": 1}
+    for wrong in (True, "small", None):
+        with pytest.raises(InputError, match=f"--set sn_eps={wrong} given, expected a number as 1e-6"):
+            epsilons({"sn_eps": wrong}, ("sn_eps",))

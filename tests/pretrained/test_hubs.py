@@ -64,6 +64,18 @@ def test_deep_statistics_can_be_changed_later(deep, theirs):
     assert_close(images(G, 6), theirs["deep.grid"], rtol=1e-5, atol=1e-5)
 
 
+def test_deep_statistics_come_as_a_part_of_their_own(deep):
+    """Modules cannot have dots in the names of their buffers."""
+    imported = biggan_deep_hub.convert(deep, DEEP_CONFIG)
+    assert imported.values["statistics"] == 51
+    rows = imported.parts["hub"]
+    assert rows.keys() == {key.replace(".", "/") for key in imported.statistics}
+    assert all(rows[key.replace(".", "/")] is value for key, value in imported.statistics.items())
+    assert imported.presets == ("biggan-deep",)
+    assert biggan_hub.convert(hub_variables()).presets == ("biggan",)
+    assert "statistics" not in biggan_hub.convert(hub_variables()).values
+
+
 def test_deep_needs_its_halves_swapped(deep, theirs):
     """The trap: with [z, y] taken for [y, z] every image is another."""
     imported = biggan_deep_hub.convert(deep, DEEP_CONFIG)

@@ -14,12 +14,14 @@ import pytest
 import torch
 from PIL import Image
 
-from ganvas import evaluation, folder
 from ganvas.cli import main
 from ganvas.features import lpips, own, timm
-from ganvas.folder import Description
 from ganvas.metrics import evaluate as metrics
 from ganvas.metrics.protocol import read_scores
+from ganvas.models import folder
+from ganvas.models.folder import Description
+from ganvas.scoring import samples as scoring
+from ganvas.scoring import subject as evaluation
 from tests import tiny
 from tests.engine import running
 
@@ -112,8 +114,8 @@ WRONG = {
     "evaluate plain --data ring8": "plain holds images, ring8 are points; give it alike data",
     "evaluate classy0 --data ring8": "classy0 holds images, ring8 are points; give it alike data",
     "evaluate toy --data plain": "toy makes points, plain holds images; give it alike data",
-    "evaluate toy --data ring8 --metrics fid": "fid asked of points in the plane, expected some of modes, sliced",
-    "evaluate toy --data swissroll --metrics modes": "swissroll has no modes to count; use --metrics sliced",
+    "evaluate toy --data ring8 --metrics fid": "fid asked of points, expected some of modes, sliced, wasserstein",
+    "evaluate toy --data swissroll --metrics modes": "swissroll has nothing that modes could measure",
     "evaluate mixed --data data": "mixed holds images of several sizes; expected square ones of one size",
     "evaluate plain --data plain --metrics is": "leave `is` out",
     "evaluate plain --data plain --metrics intra_fid": "intra_fid compares class by class, but there are no classes in",
@@ -263,13 +265,13 @@ def test_classes_are_matched_by_name_not_by_number(here: Path, out: Path, tmp_pa
         for i in range(12):
             (reference / name / f"{i}.png").write_bytes((here / "data" / "train" / name / f"{i}.png").read_bytes())
     images, data3 = evaluation.datasets.load(samples), evaluation.datasets.load(reference)
-    table = evaluation.scoring.numbering(images.class_names, 2, data3)
+    table = scoring.numbering(images.class_names, 2, data3)
     assert table is not None
     assert table.tolist() == [1, 2]
-    assert evaluation.scoring.numbering(NAMES, 3, data3).tolist() == [0, 1, 2]
-    assert evaluation.scoring.numbering([], 3, data3) is None
+    assert scoring.numbering(NAMES, 3, data3).tolist() == [0, 1, 2]
+    assert scoring.numbering([], 3, data3) is None
     with pytest.raises(evaluation.InputError, match="the samples have 4 classes, data3 has 3"):
-        evaluation.scoring.numbering([], 4, data3)
+        scoring.numbering([], 4, data3)
 
 
 def test_without_classes_the_inception_score_is_left_out(here: Path, out: Path) -> None:

@@ -1,6 +1,7 @@
 """`ganvas evaluate`: which samples, which reference, which split; then the scores.
 
-Here: how a model folder, a folder of images, or two folders of pairs become what scoring.py and pairing.py take.
+Here: how a model folder, a folder of images, or two folders of pairs become what samples.py and pairs.py take.  An
+image walks downhill from here: subject -> samples -> metrics/evaluate -> features and one metric.
 """
 
 from __future__ import annotations
@@ -9,18 +10,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ganvas import data as datasets
-from ganvas import folder as model_folder
-from ganvas import pairing, scoring
-from ganvas.api import choose_device, load
 from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.features import Extractor
-from ganvas.latents import TruncationForm
 from ganvas.metrics.evaluate import METRICS
 from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
 from ganvas.metrics.reference import Progress
+from ganvas.models import folder as model_folder
+from ganvas.rng import TruncationForm
+from ganvas.scoring import pairs, samples
 
 
 def evaluate(
@@ -40,7 +42,7 @@ def evaluate(
     truncation: float | None = None,
     truncation_form: TruncationForm = "resample",
     standing: int = 0,
-    device: str = "auto",
+    device: torch.device | None = None,
     progress: Progress | None = None,
 ) -> tuple[str, list[Score]]:
     """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
@@ -53,17 +55,18 @@ def evaluate(
     Every score carries its protocol.
     """
     path = Path(subject).expanduser()
-    names = scoring.names_of(metrics) if metrics is not None else None
-    if names is not None and pairing.are_paired(names):
+    names = samples.names_of(metrics) if metrics is not None else None
+    device = device or torch.device("cpu")
+    if names is not None and pairs.are_paired(names):
         if (path / model_folder.CONFIG).is_file():
             raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
-        return _subject(path), pairing.score_pairs(path, data, names, split, weights, progress)
+        return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
     how: dict[str, Any] = {"split": split}
     gan, images = None, None
     if (path / model_folder.CONFIG).is_file():
-        gan = load(path, device)
+        gan = model_folder.load(path, device)
         training = model_folder.read(path).training
         how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
         how |= {"fit": training.get("fit", "crop"), "max_unreadable": training.get("max_unreadable", 0.0)}
@@ -74,35 +77,35 @@ def evaluate(
             raise InputError(f"{path} is a folder of images; --truncation and --standing are for models")
         how |= {"resolution": images.x.shape[2], "channels": images.x.shape[1]}
     reference = datasets.load(data, **how)
-    if reference.is_toy != (gan is not None and gan.config.resolution == 0):
+    if reference.is_points != (gan is not None and gan.config.resolution == 0):
         raise InputError(
             f"{path} {'holds images' if gan is None or gan.config.resolution else 'makes points'}, "
-            f"{data} {'are points' if reference.is_toy else 'holds images'}; give it alike data"
+            f"{data} {'are points' if reference.is_points else 'holds images'}; give it alike data"
         )
     labelled = bool(gan.config.num_classes) if gan is not None else images is not None and images.y is not None
-    names = scoring.checked(names, reference, labelled)
+    names = samples.checked(names, reference, labelled)
     wants_held_out = any(METRICS[name].held_out for name in names or () if name in METRICS)
-    against = scoring.Reference(
+    against = samples.Reference(
         reference,
         _held_out(data, held_out, reference, how) if wants_held_out or held_out is not None else None,
         MetricSettings(intervals=intervals),
         progress,
     )
     network: Extractor | None = None
-    if not reference.is_toy:
+    if not reference.is_points:
         learned = reference if features != "own" else _train_split(data, reference, how)
         weight = weights[0] if weights else None
-        network = scoring.feature_network(features, learned, weight, resize, str(choose_device(device)))
+        network = samples.feature_network(features, learned, weight, resize, str(device))
     name = _subject(path)
     if gan is None:
         assert images is not None
         assert network is not None
-        return name, scoring.score_folder(images, against, names, network, n, seed, sets)
+        return name, samples.score_folder(images, against, names, network, n, seed, sets)
     ema = model_folder.read_facts(path).get("ema")
-    samples = scoring.Samples(
+    which = samples.Samples(
         n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
     )
-    return name, scoring.score_gan(gan, against, names, network, samples, sets)
+    return name, samples.score_gan(gan, against, names, network, which, sets)
 
 
 def _subject(path: Path) -> str:
@@ -128,7 +131,7 @@ def _splits(data: str, reference: Images) -> list[str]:
 
 def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, Any]) -> Images | None:
     """The split that was asked for; else, beside the train split, the one that is there for testing."""
-    if asked == "none" or reference.is_toy:
+    if asked == "none" or reference.is_points:
         return None
     others = _splits(data, reference)
     if asked is None:

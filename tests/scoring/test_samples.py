@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from ganvas import scoring
 from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.metrics.frechet import frechet_from_features
 from ganvas.metrics.protocol import lower_is_better
 from ganvas.ops.pixels import to_uint8
-from ganvas.pairing import are_paired
+from ganvas.scoring import choose
+from ganvas.scoring import samples as scoring
+from ganvas.scoring.pairs import are_paired
 from tests import tiny
 from tests.metrics.conftest import Pixels
 
@@ -28,7 +29,7 @@ def test_samples_are_those_of_their_seeds_with_the_classes_that_these_draw() -> 
     parts = list(scoring.sampled_batches(gan, scoring.Samples(n=70, seed=5)))
     x, y = torch.cat([x for x, _ in parts]), torch.cat([y for _, y in parts if y is not None])
     assert [len(part) for part, _ in parts] == [64, 6]
-    assert torch.equal(y, gan.drawn_classes(range(5, 75)))
+    assert torch.equal(y, gan.given(range(5, 75)).y)
     assert set(y.tolist()) == {0, 1, 2}
     assert torch.equal(x, to_uint8(gan.sample(70, seed=5)))
     assert torch.equal(x[3], to_uint8(gan.sample(1, seed=8, classes=int(y[3])))[0])
@@ -42,10 +43,10 @@ def test_a_score_of_a_model_is_that_of_its_images() -> None:
     assert score.value == pytest.approx(frechet_from_features(fake, real), rel=1e-9)
 
 
-def test_intra_class_scores_use_the_drawn_classes() -> None:
+def test_intra_class_scores_use_the_given() -> None:
     gan, images, network = tiny.build("sagan").eval(), data(), Pixels(dim=64)
     (score,) = scoring.score_gan(gan, scoring.Reference(images), ["intra_fid"], network, scoring.Samples(n=30))
-    y = gan.drawn_classes(range(30))
+    y = gan.given(range(30)).y
     fake, real = to_uint8(gan.sample(30)).flatten(1).float(), torch.from_numpy(np.array(images.x)).flatten(1).float()
     each = [frechet_from_features(fake[y == k], real[torch.from_numpy(images.y) == k]) for k in range(3)]
     assert score.value == pytest.approx(np.mean(each), rel=1e-9)
@@ -123,13 +124,13 @@ def test_the_decoding_of_the_reference_is_in_words() -> None:
 )
 def test_what_cannot_choose_is_said_before_the_run(name: str, gan: str, message: str) -> None:
     with pytest.raises(InputError) as raised:
-        scoring.scorer(name, data(gan), 10)
+        choose.scorer(name, data(gan), 10)
     assert message in str(raised.value)
 
 
 def test_an_unconditional_model_cannot_be_chosen_by_class() -> None:
     with pytest.raises(InputError, match="no classes in the samples"):
-        scoring.scorer("intra_fid", data(), 10, num_classes=0)
+        choose.scorer("intra_fid", data(), 10, num_classes=0)
 
 
 def test_which_way_is_better() -> None:

@@ -1,6 +1,6 @@
 """The model folder: config.json, model.safetensors, README.md, samples.png.  It samples anywhere without the data.
 
-Here: what the folder holds and how it is written and read.  Not here: how a GAN is built from it (api.py).
+Here: what the folder holds, how it is written and read, and how a GAN is built from it.
 """
 
 from __future__ import annotations
@@ -8,16 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import __version__
+from ganvas.config import Config, configure
 from ganvas.errors import InputError
 from ganvas.files import read_json, save_tensors, write_atomic, write_json, write_text
+from ganvas.gan import GAN
+from ganvas.papers import PAPERS
 
 CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
+FORMAT = 2  # 1 held every field of the Config; 2 holds those that count.  Both are read.
 
 
 class Description(BaseModel):
@@ -25,11 +30,11 @@ class Description(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    format: int = 1
+    format: int = FORMAT
     ganvas: str = __version__
     paper: str  # a key of PAPERS
     preset: str | None = None
-    config: dict[str, Any]  # the paper's Config
+    config: dict[str, Any]  # the fields of the paper's Config that count
     class_names: list[str] = Field(default_factory=list)
     preprocessing: dict[str, Any] = Field(default_factory=dict)  # how the training images were made
     data: dict[str, Any] = Field(default_factory=dict)  # name, fingerprint, number of images
@@ -59,9 +64,43 @@ def read(folder: Path) -> Description:
     except (ValidationError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise InputError(f"{folder / CONFIG} does not describe a model ({first}); write the folder anew") from None
-    if description.format > 1:
-        raise InputError(f"{folder} has format {description.format}, this ganvas reads 1; install a newer ganvas")
+    if description.format > FORMAT:
+        raise InputError(
+            f"{folder} has format {description.format}, this ganvas reads up to {FORMAT}; install a newer ganvas"
+        )
+    if description.paper not in PAPERS:
+        raise InputError(
+            f"{folder} is a model of {description.paper!r}, which this ganvas lacks; it has {', '.join(PAPERS)}"
+        )
     return description
+
+
+def config_of(description: Description) -> Config:
+    """The paper's Config.  Raises InputError."""
+    return configure(PAPERS[description.paper].config_type, description.config, given=())
+
+
+def load(folder: Path, device: torch.device) -> GAN:
+    """The GAN of a model folder, in evaluation mode on the device.  Raises InputError where it is damaged."""
+    description = read(folder)
+    with torch.device("meta"):  # every number comes from the file: initialising would be wasted
+        gan = PAPERS[description.paper](config_of(description))
+    gan = gan.to_empty(device="cpu")
+    gan.class_names = description.class_names
+    try:
+        gan.load_model_state(read_weights(folder))
+    except RuntimeError as error:
+        raise InputError(
+            f"{folder}: weights and config.json do not belong together ({str(error).splitlines()[-1].strip()})"
+        ) from None
+    return gan.to(device).eval().requires_grad_(False)
+
+
+def write(gan: GAN, folder: Path, description: Description, facts: dict[str, str], score: str) -> None:
+    """The whole folder but for its picture.  facts: for the header of the weights; score: a line for the card."""
+    write_weights(folder, gan.model_state(), facts)
+    write_description(folder, description)
+    write_card(gan, folder, description, score)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -81,26 +120,25 @@ def read_facts(folder: Path) -> dict[str, str]:
         return dict(file.metadata() or {})
 
 
-def write_card(folder: Path, description: Description, title: str, counts: dict[str, int], score: str) -> None:
+def write_card(gan: GAN, folder: Path, description: Description, score: str) -> None:
     """README.md: what the model is, how to sample it, where it comes from."""
-    c, data, training = description.config, description.data, description.training
-    size = (
-        f"{c['resolution']}x{c['resolution']}, {c['channels']} channels" if c["resolution"] else "points in the plane"
-    )
-    players = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    classes = f"\n- Classes: {', '.join(description.class_names)}" if c.get("num_classes") else ""
+    c, data, training = gan.config, description.data, description.training
+    size = "x".join(map(str, c.shape[1:])) + f", {c.channels} channels" if c.resolution else f"points of {c.channels}"
+    size = size if c.resolution else f"{size} coordinate{'s' if c.channels > 1 else ''}"
+    players = ", ".join(f"{name} {count:,}" for name, count in gan.parameter_counts().items())
+    classes = f"\n- Classes: {', '.join(description.class_names)}" if description.class_names else ""
     origin = ""
     if "seed" in training:
         count, fingerprint = data.get("count"), str(data.get("fingerprint"))[:12]
         origin = f"- Trained on: {data.get('name')} ({count} images, fingerprint {fingerprint})\n"
         origin += f"- Seed {training['seed']}, {training.get('precision')}, ganvas {description.ganvas}\n"
     notes = "".join(f"\n- {note}" for note in description.notes)
-    rows = "\n".join(f"| {key} | {value} |" for key, value in c.items())
+    rows = "\n".join(f"| {key} | {value} |" for key, value in c.counting().items())
     write_text(
         folder / CARD,
         f"""# {description.preset or description.paper}
 
-{title}.
+{gan.title}.
 
 ![samples]({PICTURE})
 

@@ -38,9 +38,9 @@ WRONG = {
     "train wgan --resolution abc": "'abc' given, expected a whole number",
     "train wgan-64 --data images --resolution 48": "resolution 48 does not fit the DCGAN; it takes a power of two",
     "train wgan-64 --data images --resolution 100000": "resolution",
-    "train wgan --data ring8 --resolution 32": "points in the plane, which have no resolution",
-    "train wgan-gp-toy --data digits": "wgan-gp-toy learns points in the plane, digits holds images",
-    "train wgan-gp-toy --data digits --resolution 16": "learns points in the plane",
+    "train wgan --data ring8 --resolution 32": "ring8 holds points, which have no resolution",
+    "train wgan-gp-toy --data digits": "wgan-gp-toy learns points, digits holds images",
+    "train wgan-gp-toy --data digits --resolution 16": "learns points",
     "train wgan-64 --data ring8": "makes images, these data are points",
     "train wgan-gp-digits --set foo=1": "unknown key foo for wgan; known keys: D_class, D_lr",
     "train wgan-gp-digits --set foo": "--set 'foo' given, expected KEY=VALUE",
@@ -61,7 +61,7 @@ WRONG = {
     "train wgan-gp-digits --set resolution=0": "use a toy preset",
     "train wgan-gp-digits --set resolution=abc": "resolution: Input should be a valid integer",
     "train wgan-gp-digits --set num_classes=-1": "num_classes=-1, expected 0 or more",
-    "train wgan-gp-digits --set D_net=toy": "has no networks that fit these settings",
+    "train wgan-gp-digits --set D_net=toy": "toy networks make points, these data are images",
     "train wgan-gp-digits --set D_norm=batch D_net=dcgan4": "a gradient penalty needs a critic that does not couple",
     "train wgan-gp-digits --set G_width=10000000000": "",
     "train wgan-gp-digits --images abc": "'abc' given, expected a number of images",
@@ -97,7 +97,7 @@ WRONG = {
     "sample pickled": "pickled/model.safetensors is damaged",
     "sample mismatched": "mismatched: weights and config.json do not belong together",
     "sample foreign": "foreign is a model of 'stylegan9', which this ganvas lacks",
-    "sample newer": "newer has format 99, this ganvas reads 1; install a newer ganvas",
+    "sample newer": "newer has format 99, this ganvas reads up to 2; install a newer ganvas",
     "sample toy -n 0": "argument -n: '0' given, expected a whole number from 1 on",
     "sample toy -n -4": "'-4' given",
     "sample toy -n many": "'many' given",
@@ -135,8 +135,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with everything that the wrong inputs point at."""
     import torch
 
-    from ganvas import folder
-    from ganvas.folder import Description
+    from ganvas.models import folder
+    from ganvas.models.folder import Description
     from tests import tiny
 
     world = tmp_path_factory.mktemp("world")

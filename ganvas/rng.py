@@ -43,8 +43,8 @@ def truncated_noise(seeds: Sequence[int], dim: int, threshold: float) -> Tensor:
     return torch.stack(rows)
 
 
-def of(seeds: Sequence[int], dim: int, truncation: float | None, form: TruncationForm = "resample") -> Tensor:
-    """Latents of these seeds, truncated if asked for.  -> [N, dim]
+def latents(seeds: Sequence[int], dim: int, truncation: float | None, form: TruncationForm = "resample") -> Tensor:
+    """Normal latents of these seeds, truncated if asked for.  -> [N, dim]
 
     resample: entries beyond the threshold are drawn again (the paper).  scale: truncation times a normal truncated at
     2 (the hub's modules), so |z| <= 2 truncation.  clamp: entries beyond the threshold are moved onto it; nobody's
@@ -76,6 +76,11 @@ def slerp(a: Tensor, b: Tensor, weight: float) -> Tensor:
     angle = cosine.acos()
     mixed = ((1 - weight) * angle).sin() * a + (weight * angle).sin() * b
     return torch.where(angle.sin() > 1e-4, mixed / angle.sin(), torch.lerp(a, b, weight))
+
+
+def uniform(seeds: Sequence[int], dim: int) -> Tensor:
+    """Latents uniform in [-1, 1), row i from seed i alone.  -> [N, dim]"""
+    return torch.stack([torch.rand(dim, generator=generator("z", seed)) * 2 - 1 for seed in seeds])
 
 
 def labels(seeds: Sequence[int], num_classes: int) -> Tensor:

@@ -1,12 +1,12 @@
-"""Scores of a GAN or of a folder of images against a data set, each with its protocol; and the watch over a run.
+"""Scores of a GAN or of a folder of images against a data set, each with its protocol.
 
-Here: how samples and references are brought to the metrics.  Not here: the metrics (metrics/) and their features, and
-pairs of images (pairing.py).
+Here: how samples and references are brought to the metrics.  Not here: who asks (subject.py, choose.py), points
+(points.py), pairs (pairs.py), the metrics themselves (metrics/).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,22 +19,17 @@ from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.features import Extractor, extractor
 from ganvas.gan import GAN
-from ganvas.latents import TruncationForm
 from ganvas.metrics import evaluate as metrics
 from ganvas.metrics.compare import summarise
-from ganvas.metrics.modes import mode_coverage
-from ganvas.metrics.protocol import Protocol, Score, versions
+from ganvas.metrics.protocol import Protocol, Score
 from ganvas.metrics.reference import Progress
+from ganvas.ops.pixels import to_uint8
+from ganvas.rng import TruncationForm
+from ganvas.scoring.points import POINT_METRICS, score_points
 
 BATCH = 64  # images at a time; no score depends on it
 DEFAULT = ("fid", "kid", "is", "prdc")
-TOY = ("modes", "sliced")  # what points are measured by
 Batches = Iterator[tuple[Tensor, Tensor | None]]
-
-# what chooses the best model of a run -> (metric, the beginning of the score's name)
-CHOICES = {"fid": ("fid", "F"), "kid": ("kid", "K"), "is": ("is", "IS"), "intra_fid": ("intra_fid", "intra")}
-CHOICES |= {"cas": ("cas", "CAS"), **{name: ("prdc", name) for name in ("precision", "recall", "density", "coverage")}}
-SAMPLED = 1_000_000  # the first seed of the samples that choose: away from those that people look at
 
 
 @dataclass(frozen=True)
@@ -80,12 +75,12 @@ def names_of(text: str) -> list[str]:
 def checked(names: Sequence[str] | None, reference: Images, labelled: bool) -> list[str] | None:
     """The metrics asked for; raises InputError for those unknown, or impossible here, before any work is done.
 
-    None stays None, "whatever fits", and for a toy becomes all it has.  labelled: do the samples have classes?
+    None stays None, "whatever fits", and for points becomes all they have.  labelled: do the samples have classes?
     """
-    if reference.is_toy:
-        if unfit := [name for name in names or () if name not in TOY]:
-            raise InputError(f"{', '.join(unfit)} asked of points in the plane, expected some of {', '.join(TOY)}")
-        return list(names or TOY)
+    if reference.is_points:
+        if unfit := [name for name in names or () if name not in POINT_METRICS]:
+            raise InputError(f"{', '.join(unfit)} asked of points, expected some of {', '.join(POINT_METRICS)}")
+        return list(names or POINT_METRICS)
     if names is None:
         return None
     for name, metric in metrics.chosen_metrics(names).items():
@@ -120,13 +115,11 @@ def real_batches(images: Images, rows: np.ndarray | None = None, y: Tensor | Non
 
 def sampled_batches(gan: GAN, samples: Samples) -> Batches:
     """uint8 [N, C, H, W] with the classes that were asked for; classes are drawn from each image's seed."""
-    from ganvas.ops.pixels import to_uint8
-
     if samples.standing:
         gan.standing_statistics(samples.standing, BATCH, 0, samples.truncation, samples.truncation_form)
     for start in range(0, samples.n, BATCH):
         seeds = list(range(samples.seed + start, samples.seed + min(start + BATCH, samples.n)))
-        y = gan.drawn_classes(seeds)
+        y = gan.given(seeds).y
         classes = y.tolist() if y is not None else None
         x = gan.sample(len(seeds), seeds[0], classes, samples.truncation, BATCH, samples.truncation_form)
         yield to_uint8(x).cpu(), y.cpu() if y is not None else None
@@ -162,8 +155,8 @@ def score_gan(
     runs = []
     for k in range(sets):
         one = replace(samples, seed=samples.seed + k * samples.n)
-        if reference.images.is_toy:
-            runs.append(score_toy(gan, reference.images, names or TOY, one))
+        if reference.images.is_points:
+            runs.append(score_points(gan, reference.images, names or (), one.n, one.seed, one.record(gan)))
             continue
         assert network is not None, "images need a feature network"
         fake = sampled_batches(gan, one)
@@ -244,7 +237,7 @@ def score_batches(
 def origin(images: Images) -> dict[str, str]:
     """Name, split and decoding of a reference, as the protocol has them."""
     how, decoding = images.preprocessing, ""
-    if not images.is_toy:
+    if not images.is_points:
         changed = [str(how["fit"]), str(how["filter"])] if how.get("filter") else ["as it is"]
         decoding = ", ".join(["x".join(map(str, images.x.shape[1:])), *changed])
     return {"reference": images.name, "split": str(how.get("split", "")), "decoding": decoding}
@@ -258,81 +251,3 @@ class Again:
 
     def __iter__(self) -> Batches:
         return real_batches(self.images)
-
-
-def score_toy(gan: GAN, reference: Images, names: Sequence[str], samples: Samples) -> list[Score]:
-    """Modes covered, share of samples on a mode, and the sliced Wasserstein distance to the data."""
-    from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
-
-    points = gan.sample(
-        samples.n, samples.seed, None, samples.truncation, 4096, truncation_form=samples.truncation_form
-    ).cpu()
-    record = samples.record(gan).model_copy(
-        update={
-            **origin(reference),
-            "reference_hash": reference.fingerprint,
-            "reference_count": len(reference),
-            "sample_count": samples.n,
-            "versions": versions(),
-        }
-    )
-    scores = []
-    modes, std = datasets.toy_modes(reference.name), datasets.toy_std(reference.name)
-    if "modes" in names and modes is not None and std is not None:
-        least = max(1, samples.n // 500)
-        found = mode_coverage(points, torch.from_numpy(modes), std, at_least=least)
-        how = record.model_copy(update={"settings": {"within_std": 3.0, "at_least": least}})
-        values = {"modes": found.covered, "high-quality": found.high_quality, "mode-KL": found.divergence}
-        scores += [Score(name=name, value=value, protocol=how) for name, value in values.items()]
-    if "sliced" in names:
-        distance = sliced_wasserstein(points, torch.from_numpy(np.array(reference.x)))
-        scores.append(Score(name="sliced-Wasserstein", value=distance, protocol=record))
-    if not scores:
-        raise InputError(f"{reference.name} has no modes to count; use --metrics sliced")
-    return scores
-
-
-def scorer(
-    name: str, reference: Images, n: int, device: str = "cpu", num_classes: int = 0
-) -> Callable[[GAN], dict[str, float]]:
-    """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
-
-    name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features.  num_classes: of
-    the model.  Raises InputError at once for what could not be scored later.
-    """
-    if name == "sliced":
-        return sliced_scorer(reference)
-    if name not in CHOICES or reference.is_toy:
-        known = "sliced" if reference.is_toy else f"sliced, {', '.join(CHOICES)}"
-        raise InputError(f"score {name!r} given for {reference.name}, expected one of: {known}")
-    metric, start = CHOICES[name]
-    checked([metric], reference, bool(num_classes))
-    if name == "is" and not (reference.y is not None and reference.y.any()):
-        raise InputError(f"score is needs classes, which {reference.name} has not; use another, as --score fid")
-    network = feature_network("own", reference, device=device)
-    samples = Samples(n=min(n, len(reference)), seed=SAMPLED)
-    hashes: list[str] = []  # of the reference: it is the same at every look
-
-    def score(gan: GAN) -> dict[str, float]:
-        against = Reference(reference, fingerprint=hashes[0] if hashes else None)
-        found = score_gan(gan, against, [metric], network, samples)
-        hashes[:] = [found[0].protocol.reference_hash]
-        return {s.name: s.value for s in sorted(found, key=lambda s: not s.name.startswith(start))}
-
-    return score
-
-
-def sliced_scorer(images: Images) -> Callable[[GAN], dict[str, float]]:
-    """Sliced Wasserstein distance of 1,000 samples to 1,000 real images: no network needed."""
-    from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
-    from ganvas.ops.pixels import to_float
-
-    n = min(1000, len(images))
-    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:n].numpy()
-    real = torch.from_numpy(np.array(images.x[index]))
-    real = (real if images.is_toy else to_float(real)).flatten(1)
-
-    def score(gan: GAN) -> dict[str, float]:
-        return {"sliced_wasserstein": sliced_wasserstein(gan.sample(n, seed=SAMPLED).cpu().flatten(1), real)}
-
-    return score

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors import safe_open
 
 import ganvas
-from ganvas import folder
 from ganvas.errors import InputError
-from ganvas.folder import Description
+from ganvas.gan import GAN
+from ganvas.models import folder
+from ganvas.models.folder import Description
 from tests import tiny
 
 FULL = Description(
@@ -52,11 +54,79 @@ def test_weights_round_trip_with_their_facts(tmp_path: Path) -> None:
         assert file.metadata()["images_seen"] == "12"
 
 
+def test_a_later_format_is_refused_and_the_first_one_read(tmp_path: Path) -> None:
+    """The first held every field of the Config, those that do not count among them."""
+    assert FULL.format == folder.FORMAT == 2
+    (tmp_path / "config.json").write_text(json.dumps({**FULL.model_dump(), "format": 3}))
+    with pytest.raises(InputError, match="has format 3, this ganvas reads up to 2; install a newer ganvas"):
+        folder.read(tmp_path)
+    gan = tiny.build("wgan")
+    every = gan.config.model_dump()
+    assert set(every) > set(gan.config.counting())
+    (tmp_path / "config.json").write_text(json.dumps({"format": 1, "paper": "wgan", "config": every}))
+    folder.write_weights(tmp_path, gan.model_state(), {})
+    again = ganvas.load(tmp_path, "cpu")
+    assert again.config == gan.config
+    assert torch.equal(again.sample(3), gan.sample(3))
+
+
+@pytest.mark.parametrize("name", tiny.TINY)
+def test_the_fields_that_count_are_the_config(name: str) -> None:
+    config = tiny.build(name).config
+    assert folder.config_of(Description(paper=tiny.TINY[name][0], config=json_of(config.counting()))) == config
+
+
+def json_of(values: dict[str, Any]) -> dict[str, Any]:
+    """As they come back from a file."""
+    read: dict[str, Any] = json.loads(json.dumps(values))
+    return read
+
+
+def test_what_is_no_config_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown key nonsense"):
+        folder.config_of(Description(paper="wgan", config={"nonsense": 1}))
+
+
+def written(gan: GAN, out: Path, class_names: list[str] | None = None) -> Path:
+    """The model folder of a tiny WGAN."""
+    description = Description(paper="wgan", config=gan.config.counting(), class_names=class_names or [])
+    folder.write(gan, out, description, {"images_seen": "12"}, "After 12 images")
+    return out
+
+
+def test_a_folder_is_written_whole_but_for_its_picture(tmp_path: Path) -> None:
+    gan = tiny.build("wgan")
+    written(gan, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["README.md", "config.json", "model.safetensors"]
+    assert folder.read_facts(tmp_path) == {"images_seen": "12"}
+    assert folder.read(tmp_path).config == json_of(gan.config.counting())
+    assert "After 12 images" in (tmp_path / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_memory_of_training_stays_out_of_the_folder(tmp_path: Path) -> None:
+    gan = tiny.build("wgan")
+    gan.memory.register_buffer("pool", torch.ones(3))
+    assert "memory.pool" in gan.state_dict()
+    weights = folder.read_weights(written(gan, tmp_path))
+    assert weights.keys() == gan.state_dict().keys() - {"memory.pool"}
+    other = tiny.build("wgan", seed=1)
+    other.memory.register_buffer("pool", torch.full((3,), 2.0))
+    other.load_model_state(weights)
+    assert torch.equal(other.sample(2), gan.sample(2))
+    assert torch.equal(other.memory.get_buffer("pool"), torch.full((3,), 2.0))  # its own, as it was
+    with pytest.raises(RuntimeError, match="Missing key"):
+        other.load_model_state({k: v for k, v in weights.items() if not k.startswith("G.")})
+
+
+def test_what_is_loaded_samples_and_does_not_learn(tmp_path: Path) -> None:
+    again = ganvas.load(written(tiny.build("wgan"), tmp_path), "cpu")
+    assert not any(module.training for module in again.modules())
+    assert not any(p.requires_grad for p in again.parameters())
+
+
 def test_the_config_rebuilds_the_same_model(tmp_path: Path) -> None:
     gan = tiny.build("wgan-gp-acgan")
-    config = gan.config.model_dump()
-    folder.write_description(tmp_path, Description(paper="wgan", config=config, class_names=["ant", "bee", "cat"]))
-    folder.write_weights(tmp_path, gan.state_dict(), {})
+    written(gan, tmp_path, ["ant", "bee", "cat"])
     again = ganvas.load(tmp_path, "cpu")
     assert again.config == gan.config
     assert again.class_names == ["ant", "bee", "cat"]
@@ -69,14 +139,23 @@ def test_the_config_rebuilds_the_same_model(tmp_path: Path) -> None:
 
 
 def test_the_card_says_what_the_folder_holds(tmp_path: Path) -> None:
-    folder.write_card(tmp_path, FULL, "WGAN (2017)", {"G": 1234, "D": 56}, "After 99 images")
+    gan = tiny.build("wgan", G_net="mlp", D_net="mlp", G_width=7)  # 4 x 7 + 7 + 2 (7 x 7 + 7) + 7 x 64 + 64 weights
+    folder.write_card(gan, tmp_path, FULL, "After 99 images")
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     for expected in (
-        "# wgan-digits", "WGAN (2017)", "samples.png", "ganvas sample .", "8x8, 1 channels", "ant, naïve", "G 1,234",
+        "# wgan-digits", gan.title, "samples.png", "ganvas sample .", "8x8, 1 channels", "ant, naïve", "G 659,",
         "ants (7 images, fingerprint 0123456789ab)", "Seed 3", "After 99 images", "imported from elsewhere",
-        "| resolution | 8 |",
+        "| resolution | 8 |", "| clip | 0.01 |",
     ):  # fmt: skip
         assert expected in card
+    assert "| beta1 |" not in card  # it counts with Adam alone
+
+
+def test_the_card_of_points_speaks_of_coordinates(tmp_path: Path) -> None:
+    for channels, text in ((1, "points of 1 coordinate\n"), (2, "points of 2 coordinates\n")):
+        gan = tiny.build("wgan", resolution=0, channels=channels, G_net="toy", D_net="toy")
+        folder.write_card(gan, tmp_path, Description(paper="wgan", config={}), "")
+        assert f"- Output: {text}" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -122,8 +201,8 @@ def test_a_pickle_by_another_name_is_refused_and_does_not_run(tmp_path: Path) ->
 
 def test_weights_of_another_shape_are_one_line(tmp_path: Path) -> None:
     gan = tiny.build("wgan")
-    folder.write_description(tmp_path, Description(paper="wgan", config=gan.config.model_dump() | {"G_width": 8}))
-    folder.write_weights(tmp_path, gan.state_dict(), {})
+    folder.write_description(tmp_path, Description(paper="wgan", config=gan.config.counting() | {"G_width": 8}))
+    folder.write_weights(tmp_path, gan.model_state(), {})
     with pytest.raises(InputError, match=r"weights and config.json do not belong together") as error:
         ganvas.load(tmp_path, "cpu")
     assert len(str(error.value).splitlines()) == 1

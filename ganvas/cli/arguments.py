@@ -1,0 +1,80 @@
+"""What several commands share: kinds of arguments, and words on the screen."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ganvas.errors import InputError
+
+
+def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """key=value pairs; values are JSON where they parse as it (numbers, true, false), else strings."""
+    values: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise InputError(f"--set {pair!r} given, expected KEY=VALUE as G_lr=1e-4")
+        try:
+            values[key] = json.loads(text)
+        except json.JSONDecodeError:
+            values[key] = {"True": True, "False": False}.get(text, text)
+    return values
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 on."""
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a whole number from 1 on")
+    return value
+
+
+def seed(text: str) -> int:
+    """A whole number from 0 on that fits 63 bits."""
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
+def share(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a share from 0 to 1, as 0.01")
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on; k and M are thousands and millions."""
+    scale = {"k": 1_000, "K": 1_000, "M": 1_000_000, "m": 1_000_000}.get(text[-1:], 1)
+    digits = text[:-1] if scale > 1 else text
+    try:
+        value = round(float(digits.replace(",", "").replace("_", "")) * scale)
+    except (ValueError, OverflowError):
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a number of images as 600000 or 600k")
+    return value
+
+
+def shown(what: str) -> Any:
+    """A progress callback that prints a renewed line."""
+    from ganvas.engine.log import Screen
+
+    screen = Screen()
+    return lambda done, total: screen.show(f"{what}: {done:,} of {total:,}", force=done == total)
+
+
+def say(line: str) -> None:
+    """A line for people, on stderr."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,93 @@
+"""ganvas evaluate: scores of a model or a folder of images, each with its protocol."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ganvas.cli.arguments import positive, say, seed
+from ganvas.errors import InputError
+
+HELP = "scores of a model or a folder of images, each with its protocol"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `ganvas evaluate`."""
+    parser.add_argument("subject", type=Path, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
+    parser.add_argument("--data", required=True, help="the reference: digits, ring8, ..., or a path")
+    parser.add_argument("--split", default="train", metavar="NAME", help="of the reference (default: train)")
+    parser.add_argument(
+        "--held-out", metavar="NAME", help="split for cas and memorisation (default: test, if there is one; or none)"
+    )
+    parser.add_argument(
+        "--metrics",
+        help="fid,kid,is,prdc,intra_fid,cas,memorisation; of pairs mse,psnr,ssim,lpips; "
+        "of points modes,sliced,wasserstein",
+    )
+    parser.add_argument("--features", default="own", metavar="NAME", help="inception, own, timm:MODEL (default: own)")
+    parser.add_argument(
+        "--weights", type=Path, action="append", metavar="FILE", help="of the feature network (lpips: give it twice)"
+    )
+    parser.add_argument("--resize", metavar="FILTER", help="tf1_bilinear (the original FID), clean_bicubic, ...")
+    parser.add_argument(
+        "-n", type=positive, metavar="N", help="samples (default: as many as the reference, at most 50000)"
+    )
+    parser.add_argument("--seed", type=seed, default=0, help="of the first sample (default: 0)")
+    parser.add_argument("--seeds", type=positive, default=1, metavar="K", help="sample sets: prints mean and spread")
+    parser.add_argument(
+        "--intervals", type=positive, default=None, metavar="K", help="95 %% intervals from K half samples"
+    )
+    parser.add_argument("--truncation", type=float, metavar="T")
+    parser.add_argument("--truncation-form", choices=["resample", "scale", "clamp"], default="resample")
+    parser.add_argument(
+        "--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first"
+    )
+    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="scores with their protocols, for ganvas compare")
+
+
+def run(args: argparse.Namespace) -> None:
+    """ganvas evaluate"""
+    from ganvas.api import choose_device
+    from ganvas.files import must_be_writable
+    from ganvas.metrics.compare import describe
+    from ganvas.metrics.protocol import write_scores
+    from ganvas.scoring.subject import evaluate
+
+    if args.json is not None:
+        must_be_writable(args.json)
+    if args.intervals is not None and args.intervals < 20:
+        raise InputError(f"--intervals {args.intervals} given, expected 20 half samples or more, as 200")
+    subject, scores = evaluate(
+        args.subject,
+        args.data,
+        metrics=args.metrics,
+        features=args.features,
+        weights=args.weights or (),
+        resize=args.resize,
+        split=args.split,
+        held_out=args.held_out,
+        n=args.n,
+        seed=args.seed,
+        sets=args.seeds,
+        intervals=args.intervals or 0,
+        truncation=args.truncation,
+        truncation_form=args.truncation_form,
+        standing=args.standing or 0,
+        device=choose_device(args.device),
+        progress=seen(),
+    )
+    for score in scores:
+        print(describe(score))
+    if args.json is not None:
+        write_scores(args.json, subject, scores)
+        say(f"scores with their protocols: {args.json}")
+
+
+def seen() -> Any:
+    """A progress callback for images looked at."""
+    from ganvas.engine.log import Screen
+
+    screen = Screen()
+    return lambda what, done: screen.show(f"{what}: {done:,} images")

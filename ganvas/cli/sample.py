@@ -1,0 +1,95 @@
+"""ganvas sample: images from a model folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ganvas.cli.arguments import positive, seed
+from ganvas.errors import InputError
+
+HELP = "images from a model folder"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `ganvas sample`."""
+    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
+    parser.add_argument(
+        "--seed", type=seed, default=0, help="of the first image; the others follow by one (default: 0)"
+    )
+    parser.add_argument(
+        "--class", dest="classes", nargs="+", metavar="NAME", help="class names or indices, in equal shares"
+    )
+    parser.add_argument("--truncation", type=float, metavar="T", help="latent entries beyond T are drawn again")
+    parser.add_argument(
+        "--truncation-form",
+        choices=["resample", "scale", "clamp"],
+        default="resample",
+        help="resample: entries beyond T drawn again (BigGAN); scale: T times a normal truncated at 2 (the hub); "
+        "clamp: entries beyond T moved onto it",
+    )
+    parser.add_argument(
+        "--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first"
+    )
+    parser.add_argument(
+        "--interpolate", type=positive, metavar="STEPS", help="n legs from seed to seed, STEPS pictures each"
+    )
+    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--batch", type=positive, default=64, help="images at a time (default: 64)")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--out", type=Path, metavar="FILE.png", help="one grid (default: samples.png); .gif a film, .npz floats"
+    )
+    where.add_argument("--each", type=Path, metavar="DIR", help="one PNG for each image")
+
+
+def run(args: argparse.Namespace) -> None:
+    """ganvas sample"""
+    from ganvas import api
+    from ganvas.data import grid
+    from ganvas.files import must_be_writable
+    from ganvas.gan import Picture
+    from ganvas.ops.pixels import to_uint8
+
+    out = args.out or Path("samples.png")
+    if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz", ".gif"):
+        raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
+    must_be_writable(args.each / "seed.png" if args.each is not None else out)
+    gan = api.load(args.model, args.device)
+    if args.classes and not gan.config.num_classes:
+        raise InputError(f"--class {' '.join(args.classes)} given, but this model is unconditional; leave it out")
+    n, columns = args.n or (8 if args.interpolate else 64), None
+    if args.standing:
+        gan.standing_statistics(args.standing, args.batch, 0, args.truncation, args.truncation_form)
+    if args.interpolate:
+        columns = args.interpolate
+        classes = [args.classes[i % len(args.classes)] for i in range(n + 1)] if args.classes else None
+        seeds = range(args.seed, args.seed + n + 1)
+        x = gan.interpolate(seeds, classes, columns, args.truncation, args.truncation_form).cpu()
+    else:
+        classes = [args.classes[i * len(args.classes) // n] for i in range(n)] if args.classes else None
+        x = gan.sample(n, args.seed, classes, args.truncation, args.batch, args.truncation_form).cpu()
+    if args.each is not None:
+        if x.dim() == 2:
+            raise InputError("--each is for images, this model makes points; use --out FILE.png or FILE.npz")
+        for i, image in enumerate(to_uint8(x).numpy()):
+            grid.save(grid.to_pil(image), args.each / f"seed{args.seed + i:06d}.png")
+        out = args.each
+    elif out.suffix.lower() == ".gif":
+        grid.save_film([grid.drawn(Picture(part)) for part in x.split(1)], out)
+    elif out.suffix.lower() == ".npz":
+        write_npz(out, x.numpy())
+    else:
+        grid.save(grid.drawn(Picture(x, columns)), out)
+    print(out)
+
+
+def write_npz(path: Path, x: Any) -> None:
+    """Floats in [-1, 1] under the name x."""
+    import numpy as np
+
+    from ganvas.files import write_atomic
+
+    write_atomic(path, lambda temporary: np.savez_compressed(temporary, x=x))

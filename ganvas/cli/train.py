@@ -1,0 +1,157 @@
+"""ganvas train: train a preset, or continue a run exactly."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ganvas.cli.arguments import count, key_values, positive, say, seed, share
+from ganvas.errors import InputError
+
+HELP = "train a preset, or continue a run exactly"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `ganvas train`."""
+    parser.add_argument(
+        "preset",
+        nargs="?",
+        metavar="PRESET",
+        help="a preset of `ganvas papers`, a bare name as wgan-gp, or your own FILE.toml",
+    )
+    parser.add_argument(
+        "--resume", type=Path, metavar="DIR", help="continue this run; only --images and --device may change"
+    )
+    parser.add_argument(
+        "--data",
+        help="digits, ring8, grid25, swissroll, mog1d, or a path: folder, zip, idx, CIFAR, npz (default: digits)",
+    )
+    parser.add_argument("--resolution", type=positive, metavar="R", help="pixels per side (default: the preset's)")
+    parser.add_argument("--images", type=count, metavar="N", help="real images to show in all, as 600000 or 600k")
+    parser.add_argument("--batch", type=positive, metavar="N", help="real images per optimiser step")
+    parser.add_argument(
+        "--seed", type=seed, metavar="S", help="of the weights, the order of the data, all noise (default: 0)"
+    )
+    parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16: autocast (default: fp32)")
+    parser.add_argument(
+        "--fit", choices=["crop", "pad", "stretch"], help="how other aspect ratios become square (default: crop)"
+    )
+    parser.add_argument(
+        "--max-unreadable", type=share, metavar="SHARE", help="of the files that may be unreadable (default: 0)"
+    )
+    parser.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="any field of the configuration")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/PRESET-DATA)")
+    parser.add_argument("--checkpoint-every", type=count, metavar="N", help="images between checkpoints")
+    parser.add_argument("--sample-every", type=count, metavar="N", help="images between sample grids")
+    parser.add_argument("--log-every", type=count, metavar="N", help="images between log lines")
+    parser.add_argument("--evaluate-every", type=count, metavar="N", help="images between looks at score and health")
+    parser.add_argument(
+        "--score", metavar="NAME", help="what chooses best/: sliced, or fid, kid, ... (default: sliced)"
+    )
+    parser.add_argument(
+        "--on-collapse", choices=["warn", "stop", "rollback"], help="what follows a collapse (default: warn)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print configuration, sizes, estimates, and exit")
+
+
+def run(args: argparse.Namespace) -> int:
+    """ganvas train"""
+    from ganvas import api
+    from ganvas.engine.run import Settings
+
+    overrides = key_values(args.set)
+    for key in ("images", "batch"):
+        if getattr(args, key) is not None:
+            overrides[key] = getattr(args, key)
+    if args.resume is not None:
+        return report(args.resume, resume(args, overrides))
+    if args.preset is None:
+        raise InputError(
+            "no preset given; `ganvas papers` lists them, `ganvas train wgan-gp` picks one that fits the data"
+        )
+    name = args.data or api.default_data(args.preset)
+    note = f"no --data given: using the embedded {name}" if args.data is None else ""
+    kind = api.peek(args.preset, name)
+    recipe = api.recipe(args.preset, kind, args.resolution, overrides)
+    given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
+    device = api.choose_device(args.device or "auto")
+    settings = Settings(**{**given, "data": whole_name(name), "device": str(device)})
+    if args.dry_run:
+        dry_run(recipe, settings, device, kind.count)
+        if note:
+            say(note)
+        return 0
+    out = args.out or free(Path("runs") / f"{recipe.preset}-{Path(name).stem}")
+    return report(out, api.train(recipe, settings, out, note=note))
+
+
+def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
+    """ganvas train --resume"""
+    from ganvas import api
+    from ganvas.engine.run import Settings
+
+    if args.out is not None or args.dry_run:
+        option = "--dry-run" if args.dry_run else "--out"
+        raise InputError(f"{option} given with --resume, which goes on in the run's own folder; leave one of them out")
+    images = overrides.pop("images", None)
+    names = {"preset", "resolution", *Settings.model_fields} - {"data", "device"}
+    asked = {k: getattr(args, k) for k in sorted(names) if getattr(args, k) is not None}
+    if args.data is not None:
+        asked["data"] = whole_name(args.data)
+    return api.resume(args.resume, images, {**asked, **overrides}, args.device)
+
+
+def report(out: Path, outcome: Any) -> int:
+    """The last lines of a run.  -> exit status"""
+    from ganvas.engine.log import duration
+
+    if outcome.stopped is not None:
+        say(f"stopped at {outcome.images_seen:,} images, state saved; continue with: ganvas train --resume {out}")
+        return 128 + outcome.stopped
+    if outcome.collapsed:
+        say(f"stopped at {outcome.images_seen:,} images by a collapse; {out} holds the state before it")
+        return 1
+    say(f"done: {outcome.images_seen:,} images in {duration(outcome.seconds)}")
+    print(f"sample grid:  {out / 'samples.png'}")
+    print(f"film:         {out / 'film.gif'}")
+    print(f"model folder: {out}")
+    say(f"try: ganvas sample {out} -n 64 --seed 1 --out grid.png")
+    return 0
+
+
+def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
+    """Configuration, sizes, estimates."""
+    from ganvas import api
+    from ganvas.engine.log import duration
+
+    counts, cost = api.dry_run(recipe, device)
+    print(f"preset {recipe.preset} of paper {recipe.paper}; nothing is trained or written")
+    for title, values in (("configuration", recipe.config.counting()), ("run", settings.model_dump())):
+        print(f"\n{title}")
+        for key, value in values.items():
+            print(f"  {key} = {value}")
+    print("\nparameters")
+    for player, number in counts.items():
+        print(f"  {player} {number:,}")
+    c = recipe.config
+    print(f"\nestimate on {device} (a factor of two either way is normal)")
+    print(
+        f"  work    {cost.flops_per_image / 1e9:.3g} GFLOP per real image, about {cost.images_per_second:.3g} images/s"
+    )
+    print(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
+    print(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
+
+
+def free(path: Path) -> Path:
+    """The path, or the path with the first number behind it that is not taken."""
+    candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))]
+    return next(p for p in candidates if not p.exists())
+
+
+def whole_name(data: str) -> str:
+    """The name of an embedded data set, or the absolute path, so that a run resumes from anywhere."""
+    from ganvas.data import EMBEDDED
+
+    return data if data in EMBEDDED else str(Path(data).expanduser().resolve())

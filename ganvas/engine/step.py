@@ -1,0 +1,87 @@
+"""One training iteration: every phase in order, each moving its player alone.  Knows no paper, no files, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from ganvas import rows
+from ganvas.engine import optim
+from ganvas.errors import InputError
+from ganvas.gan import GAN, Batch, Phase
+
+Logs = dict[str, list[Tensor]]
+
+
+class NonFinite(InputError):
+    """A loss, gradient or weight that is not a number, caught before anything was made worse by it."""
+
+
+def iterate(
+    gan: GAN,
+    real: Callable[[int], Batch],
+    optimisers: dict[str, torch.optim.Optimizer],
+    rng: Callable[[str, int], torch.Generator],
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+) -> tuple[dict[str, Tensor], int]:
+    """One iteration.  -> (mean of the logs, fresh batches used)
+
+    Step k of every phase sees batch k of the iteration, so the iteration uses as many fresh batches as its longest
+    phase repeats.  rng(phase's name, k) gives the generator that the phase draws from.
+    """
+    logs: Logs = {}
+    phases = [phase for phase in gan.phases() if gan.iteration % phase.every == 0]
+    for phase in phases:
+        freeze_all_but(gan, phase.player)
+        for k in range(phase.repeat):
+            step(gan, phase, real(k), optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
+    gan.requires_grad_(True)
+    return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
+
+
+def step(
+    gan: GAN,
+    phase: Phase,
+    real: Batch,
+    optimiser: torch.optim.Optimizer,
+    rng: Callable[[], torch.Generator],
+    autocast: Callable[[], AbstractContextManager],
+    logs: Logs,
+) -> None:
+    """One optimiser step of one player: before, draw, accumulate, check, step, after.
+
+    Batch and draws are cut together, so that the number of parts changes memory and not the run (batch norm aside).
+    """
+    if phase.before is not None:
+        phase.before()
+    optimiser.zero_grad(set_to_none=True)
+    drawn = (phase.draw or gan.draw)(real, rng())
+    parts, kept = gan.config.accumulate, []
+    for micro, draws in zip(rows.split(real, parts), rows.split(drawn, parts)):
+        with autocast():
+            loss = phase.loss(micro, draws)
+        if not torch.isfinite(loss.total):
+            raise NonFinite(f"the loss of {phase.name} is {loss.total.item()}, stopped before its optimiser stepped")
+        (loss.total / parts).backward()
+        kept.append(loss.kept)
+        for key, value in {f"{phase.name}/loss": loss.total, **loss.logs}.items():
+            logs.setdefault(key, []).append(value.detach().float())
+    gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if not torch.isfinite(norm):  # a finite loss may have an infinite slope, as a gradient penalty where D is flat
+        raise NonFinite(f"the gradient of {phase.name} is {norm.item()}, stopped before its optimiser stepped")
+    logs.setdefault(f"{phase.name}/grad", []).append(norm)
+    optim.follow(optimiser, gan.rule(phase.player))
+    optimiser.step()
+    if phase.after is not None:
+        phase.after(kept)
+
+
+def freeze_all_but(gan: GAN, player: str) -> None:
+    """Only this player's parameters collect gradients."""
+    for name, module in gan.players().items():
+        module.requires_grad_(name == player)

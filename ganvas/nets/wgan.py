@@ -1,0 +1,74 @@
+"""The networks of WGAN's and WGAN-GP's tables by name: which class stands behind a name, and what it takes.
+
+Not here: the networks (dcgan.py, resnet.py, mlp.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganvas.errors import InputError
+from ganvas.nets import dcgan, mlp, resnet
+
+Net = Literal["dcgan4", "dcgan5", "resnet32", "resnet64", "mlp", "toy"]
+
+
+def generator(
+    net: Net,
+    shape: tuple[int, ...],
+    dim_z: int,
+    width: int,
+    num_classes: int = 0,
+    extra_layers: int = 0,
+    batch_norm: bool = True,
+) -> nn.Module:
+    """G(z) or G(z, y) of that name for samples of a shape, (C, H, W) or (D,).  Raises InputError where it has none."""
+    channels, size = _sizes(net, shape)
+    made: dict[str, Callable[[], nn.Module]] = {
+        "toy": lambda: mlp.ToyG(dim_z, width, channels),
+        "mlp": lambda: mlp.ImageG(size, channels, dim_z, width),
+        "dcgan4": lambda: dcgan.G4(size, channels, dim_z, width, extra_layers, batch_norm),
+        "dcgan5": lambda: dcgan.G5(size, channels, dim_z, width, batch_norm),
+        "resnet32": lambda: resnet.G32(size, channels, dim_z, width, num_classes),
+        "resnet64": lambda: resnet.G64(size, channels, dim_z, width),
+    }
+    return made[net]()
+
+
+def critic(
+    net: Net, shape: tuple[int, ...], width: int, num_classes: int = 0, extra_layers: int = 0, norm: str = "batch"
+) -> nn.Module:
+    """D(x) of that name.  norm: batch, layer or none, as the network has it."""
+    channels, size = _sizes(net, shape)
+    if norm == "layer" and net in ("dcgan4", "dcgan5"):
+        raise InputError(f"{net} has batch norm or none: set D_norm=batch or D_norm=none")
+    made: dict[str, Callable[[], nn.Module]] = {
+        "toy": lambda: mlp.ToyD(channels, width),
+        "mlp": lambda: mlp.ImageD(size, channels, width),
+        "dcgan4": lambda: dcgan.D4(size, channels, width, extra_layers, norm == "batch"),
+        "dcgan5": lambda: dcgan.D5(size, channels, width, norm == "batch"),
+        "resnet32": lambda: resnet.D32(size, channels, width, num_classes),
+        "resnet64": lambda: resnet.D64(size, channels, width, norm),
+    }
+    return made[net]()
+
+
+def score_and_class_loss(D: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Scores [N] of the images x, and the cross-entropy (scalar) of the critic's class head against y [N]."""
+    assert isinstance(D, resnet.D32), "a class loss needs the ResNet critic"
+    assert y is not None, "a class loss needs classes"
+    scores, logits = D.score_and_logits(x)
+    return scores, F.cross_entropy(logits, y)
+
+
+def _sizes(net: Net, shape: tuple[int, ...]) -> tuple[int, int]:
+    points = len(shape) == 1
+    if points and net != "toy":
+        raise InputError(f"{net} makes images, these data are points; use a toy preset such as wgan-gp-toy")
+    if net == "toy" and not points:
+        raise InputError("toy networks make points, these data are images; use another network, as dcgan4")
+    return shape[0], shape[-1]

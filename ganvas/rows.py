@@ -1,0 +1,84 @@
+"""Records of rows: frozen dataclasses whose tensors share their first axis, cut and moved as one.
+
+Whatever travels between data, papers and engine (`Batch`, `Given`, draws, codes) is such a record.  None, numbers and
+0-dim tensors belong to the whole and stay whole; a record inside a record is treated alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+R = TypeVar("R")
+
+
+def split(record: R, parts: int) -> list[R]:
+    """The record in `parts` equal parts along axis 0.  Raises ValueError where a tensor has no such parts."""
+    return [_mapped(record, lambda t, part=part: _part(t, part, parts)) for part in range(parts)]  # type: ignore[misc]
+
+
+def take(record: R, rows: slice) -> R:
+    """Some rows of every tensor."""
+    return _mapped(record, lambda t: t[rows])
+
+
+def to(record: R, device: torch.device) -> R:
+    """Every tensor on the device."""
+    return _mapped(record, lambda t: t.to(device), whole=True)
+
+
+def concat(records: Sequence[R]) -> R:
+    """Records of one kind below each other; what is no row is the first one's."""
+    first, *rest = records
+    joined = {
+        f.name: _joined([getattr(record, f.name) for record in records])
+        for f in fields(first)  # type: ignore[arg-type]
+    }
+    return replace(first, **joined) if rest else first  # type: ignore[type-var]
+
+
+def paired(a: R, b: R, join: Callable[[str, Tensor, Tensor], Tensor]) -> R:
+    """A record of join(name, a's tensor, b's tensor) for every tensor of rows; the rest is a's."""
+    changed: dict[str, Any] = {}
+    for f in fields(a):  # type: ignore[arg-type]
+        left, right = getattr(a, f.name), getattr(b, f.name)
+        if is_dataclass(left):
+            changed[f.name] = paired(left, right, join)
+        elif isinstance(left, Tensor) and left.dim():
+            changed[f.name] = join(f.name, left, right)
+    return replace(a, **changed)  # type: ignore[type-var]
+
+
+def _mapped(record: R, change: Callable[[Tensor], Tensor], whole: bool = False) -> R:
+    changed: dict[str, Any] = {}
+    for f in fields(record):  # type: ignore[arg-type]
+        value = getattr(record, f.name)
+        if is_dataclass(value):
+            changed[f.name] = _mapped(value, change, whole)
+        elif isinstance(value, Tensor) and (whole or value.dim()):
+            changed[f.name] = change(value)
+        elif isinstance(value, list | tuple) and value and all(isinstance(v, Tensor) for v in value):
+            changed[f.name] = type(value)(change(v) if whole or v.dim() else v for v in value)
+    return replace(record, **changed)  # type: ignore[type-var]
+
+
+def _part(t: Tensor, part: int, parts: int) -> Tensor:
+    if len(t) % parts:
+        raise ValueError(f"{len(t)} rows cannot be cut into {parts} equal parts")
+    n = len(t) // parts
+    return t[part * n : (part + 1) * n]
+
+
+def _joined(values: list[Any]) -> Any:
+    first = values[0]
+    if is_dataclass(first):
+        return concat(values)
+    if isinstance(first, Tensor) and first.dim():
+        return torch.cat(values)
+    if isinstance(first, list | tuple) and first and all(isinstance(v, Tensor) for v in first):
+        return type(first)(torch.cat(list(column)) for column in zip(*values))
+    return first

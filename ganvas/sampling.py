@@ -1,0 +1,111 @@
+"""Samples of any GAN: seeds and conditions in, images out; interpolation; standing statistics.
+
+Here: how a request becomes codes and codes become images, in batches and in evaluation mode.  Not here: what a code is
+(each paper's `code`, `decode` and `mix`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ganvas import rows
+from ganvas.errors import InputError
+from ganvas.gan import GAN, Batch, Given, Request, evaluating
+from ganvas.ops.norm import collected_statistics
+from ganvas.rng import TruncationForm
+
+Classes = int | str | Sequence[int | str] | None
+STANDING = 2**40  # the first seed of standing statistics: away from those that people ask for
+
+
+@torch.no_grad()
+def sample(
+    gan: GAN,
+    n: int,
+    seed: int,
+    classes: Classes,
+    truncation: float | None,
+    batch: int,
+    form: TruncationForm,
+    given: Given | None,
+) -> Tensor:
+    """See `GAN.sample`."""
+    if n < 1 or batch < 1:
+        raise InputError(f"n={n}, batch={batch}: both must be at least 1")
+    if given is not None and classes is not None:
+        raise InputError("classes and given were both passed; the condition holds the classes, leave one of them out")
+    y = class_indices(gan, classes, n)
+    parts = []
+    with evaluating(gan):
+        for start in range(0, n, batch):
+            stop = min(start + batch, n)
+            seeds = list(range(seed + start, seed + stop))
+            part = rows.take(given, slice(start, stop)) if given is not None else condition(gan, seeds, y, start)
+            parts.append(images(gan, gan.code(Request(seeds, part, truncation, form))))
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def interpolate(
+    gan: GAN, seeds: Sequence[int], classes: Classes, steps: int, truncation: float | None, form: TruncationForm
+) -> Tensor:
+    """See `GAN.interpolate`."""
+    if len(seeds) < 2 or steps < 1:
+        raise InputError(f"{len(seeds)} seeds in {steps} steps given, expected two seeds or more, and a step or more")
+    y = class_indices(gan, classes, len(seeds))
+    legs = []
+    with evaluating(gan):
+        code = gan.code(Request(list(seeds), condition(gan, list(seeds), y, 0), truncation, form))
+        for i in range(len(seeds) - 1):
+            a, b = rows.take(code, slice(i, i + 1)), rows.take(code, slice(i + 1, i + 2))
+            legs.append(images(gan, rows.concat([gan.mix(a, b, k / steps) for k in range(steps)])))
+    return torch.cat(legs)
+
+
+@torch.no_grad()
+def standing_statistics(
+    gan: GAN, batches: int, batch: int, seed: int, truncation: float | None, form: TruncationForm
+) -> None:
+    """See `GAN.standing_statistics`.  In evaluation mode: spectral norm's vectors stay where they are."""
+    codes = []
+    for k in range(batches):
+        seeds = list(range(STANDING + seed + k * batch, STANDING + seed + (k + 1) * batch))
+        codes.append(gan.code(Request(seeds, gan.given(seeds), truncation, form)))
+    with evaluating(gan), collected_statistics(gan) as layers:
+        if not layers:
+            raise InputError(f"{gan.title} has no standing statistics; leave them out")
+        for code in codes:
+            images(gan, code)
+
+
+def condition(gan: GAN, seeds: list[int], y: Tensor | None, start: int) -> Given:
+    """What these seeds decide, with the classes that were asked for in place of drawn ones."""
+    drawn = gan.given(seeds)
+    if y is None:
+        return drawn
+    return Given(y[start : start + len(seeds)], drawn.h, drawn.source)
+
+
+def condition_like(gan: GAN, real: Batch, seeds: list[int]) -> Given:
+    """The condition of samples that stand beside real ones: the seeds' own, or where those do not do, the real's."""
+    return gan.given(seeds) if gan.seeds_suffice else real.given
+
+
+def images(gan: GAN, code: object) -> Tensor:
+    """The images of codes, on the GAN's device.  -> float32 [N, C, H, W]"""
+    return gan.decode(rows.to(code, gan.device)).float()
+
+
+def class_indices(gan: GAN, classes: Classes, n: int) -> Tensor | None:
+    """Names or indices, one or n of them -> [n] indices."""
+    if classes is None:
+        return None
+    if not gan.config.num_classes:
+        raise InputError(f"classes={classes!r} given, but this model is unconditional; leave the class out")
+    given = [classes] * n if isinstance(classes, int | str) else list(classes)
+    if len(given) != n:
+        raise InputError(f"{len(given)} classes for {n} images; give one class, or one for each image")
+    return torch.tensor([gan.class_index(c) for c in given], device=gan.device)

@@ -1,0 +1,64 @@
+"""What chooses the best model of a run: a function of the GAN that the engine is handed.  The first entry decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from ganvas.data import Dataset, Images
+from ganvas.errors import InputError
+from ganvas.gan import GAN
+from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
+from ganvas.ops.pixels import to_float
+from ganvas.scoring.samples import Reference, Samples, checked, feature_network, score_gan
+
+Chooser = Callable[[GAN], dict[str, float]]
+
+# name -> (metric, the beginning of the score's name)
+CHOICES = {"fid": ("fid", "F"), "kid": ("kid", "K"), "is": ("is", "IS"), "intra_fid": ("intra_fid", "intra")}
+CHOICES |= {"cas": ("cas", "CAS"), **{name: ("prdc", name) for name in ("precision", "recall", "density", "coverage")}}
+SAMPLED = 1_000_000  # the first seed of the samples that choose: away from those that people look at
+
+
+def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_classes: int = 0) -> Chooser:
+    """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
+
+    name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features.  num_classes: of
+    the model.  Raises InputError at once for what could not be scored later.
+    """
+    assert isinstance(reference, Images), "pairs and instances choose by scores of their own"
+    if name == "sliced":
+        return sliced_scorer(reference)
+    if name not in CHOICES or reference.is_points:
+        known = "sliced" if reference.is_points else f"sliced, {', '.join(CHOICES)}"
+        raise InputError(f"score {name!r} given for {reference.name}, expected one of: {known}")
+    metric, start = CHOICES[name]
+    checked([metric], reference, bool(num_classes))
+    if name == "is" and not (reference.y is not None and reference.y.any()):
+        raise InputError(f"score is needs classes, which {reference.name} has not; use another, as --score fid")
+    network = feature_network("own", reference, device=device)
+    samples = Samples(n=min(n, len(reference)), seed=SAMPLED)
+    hashes: list[str] = []  # of the reference: it is the same at every look
+
+    def score(gan: GAN) -> dict[str, float]:
+        against = Reference(reference, fingerprint=hashes[0] if hashes else None)
+        found = score_gan(gan, against, [metric], network, samples)
+        hashes[:] = [found[0].protocol.reference_hash]
+        return {s.name: s.value for s in sorted(found, key=lambda s: not s.name.startswith(start))}
+
+    return score
+
+
+def sliced_scorer(images: Images) -> Chooser:
+    """Sliced Wasserstein distance of 1,000 samples to 1,000 real images: no network needed."""
+    n = min(1000, len(images))
+    index = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:n].numpy()
+    real = torch.from_numpy(np.array(images.x[index]))
+    real = (real if images.is_points else to_float(real)).flatten(1)
+
+    def score(gan: GAN) -> dict[str, float]:
+        return {"sliced_wasserstein": sliced_wasserstein(gan.sample(n, seed=SAMPLED).cpu().flatten(1), real)}
+
+    return score
