@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ganvas.errors import InputError
-from ganvas.nets import biggan, selfmod, unet
+from ganvas.nets import biggan, biggan_deep, selfmod, unet
 from ganvas.pretrained.unetgan import convert, discriminator_renamed, discriminator_values, generator_values
 from tests.unet_recipe import CLASSES, D_CASES, G_CASES, image_numbers, images, map_numbers, noise, value
 
@@ -168,5 +168,9 @@ def test_what_does_not_fit():
         convert(G, {key: v for key, v in D.items() if not key.startswith("blocks.10.")})
     with pytest.raises(InputError, match="expected those"):
         convert(D)
+    with torch.device("meta"):
+        deep = biggan_deep.Generator(32, 4, 7, 5, attention=(), rgb="bgpt").state_dict()
+    with pytest.raises(InputError, match="a G of BigGAN-deep"):
+        convert(deep)
     # What is not known is not lost on the way: loading refuses it.
     assert_close(discriminator_renamed({**D, "more.weight": torch.ones(1)})["more.weight"], torch.ones(1))
