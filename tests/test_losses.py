@@ -1,0 +1,30 @@
+"""Losses at known scores."""
+
+from __future__ import annotations
+
+import torch
+from torch.testing import assert_close
+
+from ganvas import losses
+
+
+def test_lecam_by_formula():
+    real, fake = torch.tensor([1.0, -3.0], requires_grad=True), torch.tensor([0.0, 5.0, -1.0], requires_grad=True)
+    mean_real, mean_fake = torch.tensor(2.0, requires_grad=True), torch.tensor(-1.0, requires_grad=True)
+    # Real above a_F = -1: 2; fakes below a_R = 2: 2 and 3.
+    loss = losses.lecam(real, fake, mean_real, mean_fake)
+    assert_close(loss, torch.tensor(2.0**2 / 2 + (2.0**2 + 3.0**2) / 3))
+    loss.backward()
+    assert_close(real.grad, torch.tensor([2.0, 0.0]))
+    assert_close(fake.grad, torch.tensor([-4.0, 0.0, -6.0]) / 3)
+    assert mean_real.grad is None
+    assert mean_fake.grad is None
+
+
+def test_consistency_by_formula():
+    a, b = torch.tensor([[1.0], [2.0]], requires_grad=True), torch.tensor([[0.0], [5.0]], requires_grad=True)
+    loss = losses.consistency(a, b)
+    assert_close(loss, torch.tensor(5.0))
+    loss.backward()
+    assert_close(a.grad, torch.tensor([[1.0], [-3.0]]))
+    assert_close(b.grad, torch.tensor([[-1.0], [3.0]]))  # both sides learn
