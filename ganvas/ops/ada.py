@@ -39,7 +39,8 @@ class AdaptiveProbability(nn.Module):
         Without a score since then p stays and r_t is NaN.
         """
         r = self.signs / self.count
-        self.p += torch.where(self.count > 0, (r - self.target).sign(), 0.0) * (images / self.speed)
+        direction = (r > self.target).float() - (r < self.target).float()  # NaN is neither
+        self.p += direction * (images / self.speed)
         self.p.clamp_(min=0.0)
         self.signs.zero_()
         self.count.zero_()

@@ -20,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.ops.spectral import full_precision
 
 POLICY = ("color", "translation", "cutout")  # DiffAugment's
 GROUPS = ("blit", "geometry", "color")  # ADA's; all three are its "bgc"
@@ -43,27 +42,26 @@ class Transform:
 def apply(x: Tensor, transform: Transform) -> Tensor:
     """The transformed images.  x [N, C, H, W] in [-1, 1] -> same shape, not clamped; differentiable twice in x
 
-    Computed in float32 or wider, autocast or not. Rows do not see each other; a row of identities keeps its bits.
+    Computed in float32 or wider; there is no matrix product that autocast or TF32 could round. Rows do not see each
+    other; a row of identities keeps its bits.
     """
-    with full_precision(x):
-        out = x.to(torch.promote_types(x.dtype, torch.float32))
-        # ADA moves pixels before it paints them. With a reflected border either order gives the same image: both are
-        # affine in a pixel's colours, and bilinear weights sum to 1. DiffAugment needs this one.
-        if transform.colour is not None:
-            out = recolour(out, transform.colour.to(out))
-        if transform.contrast is not None:
-            out = spread(out, transform.contrast.to(out))
-        if transform.matrix is not None:
-            out = warp(out, transform.matrix.to(out), transform.reflect)
-        if transform.boxes is not None:
-            out = cut(out, transform.boxes.to(out))
-        return out.to(x.dtype)
+    out = x.to(torch.promote_types(x.dtype, torch.float32))
+    # ADA moves pixels before it paints them. With a reflected border either order gives the same image: both are
+    # affine in a pixel's colours, and bilinear weights sum to 1. DiffAugment needs this one.
+    if transform.colour is not None:
+        out = recolour(out, transform.colour.to(out))
+    if transform.contrast is not None:
+        out = spread(out, transform.contrast.to(out))
+    if transform.matrix is not None:
+        out = warp(out, transform.matrix.to(out), transform.reflect)
+    if transform.boxes is not None:
+        out = cut(out, transform.boxes.to(out))
+    return out.to(x.dtype)
 
 
 def recolour(x: Tensor, colour: Tensor) -> Tensor:
     """A linear map of each pixel's colours plus an offset.  x [N, C, H, W], colour [N, K, K + 1] -> x's shape"""
     k = colour.shape[1]
-    # Products and a sum, never a matrix product: TF32 would round the colours to ten bits.
     mapped = (colour[:, :, :k, None, None] * x[:, None, :k]).sum(2) + colour[:, :, k:, None]
     return torch.where(_changed(colour), torch.cat([mapped, x[:, k:]], 1), x)
 
@@ -259,8 +257,8 @@ def _changed(maps: Tensor) -> Tensor:
 
 
 def _whole(uniform: Tensor, count: int) -> Tensor:
-    """0 to count - 1, equally likely, from U(0, 1); still float."""
-    return (uniform * count).floor().clamp(max=count - 1)
+    """0 to count - 1, equally likely, from `torch.rand` (at most 1 - 2^-24: never rounds up to count); still float."""
+    return (uniform * count).floor()
 
 
 def _angle(uniform: Tensor) -> Tensor:
