@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganvas.errors import InputError
@@ -26,11 +25,12 @@ from ganvas.nets.biggan_parts import (
     from_table,
     initialise,
     project,
+    rectifier,
 )
 from ganvas.ops.attention import Attention
 from ganvas.ops.norm import BatchNorm2d
 from ganvas.ops.resample import average_pool, conv_pool, upsample_conv
-from ganvas.ops.spectral import SNEmbedding, weight_of
+from ganvas.ops.spectral import SNEmbedding, SNLinear, weight_of
 
 # Channels in multiples of `ch`: G's block inputs and outputs; every block doubles the size, from 4x4.
 # 8 and 16 pixels are ours, cut from the 32-pixel pattern, for digits.
@@ -61,7 +61,8 @@ class Generator(nn.Module):
 
     `shared_dim` 0: per-class tables, and `shared` hands y through. `hier`: z is cut into one chunk for the first
     layer and one per block, which joins the class embedding as [y, chunk]. `num_classes` 0: unconditional, blocks
-    see their chunk alone, or have plain batch norm. `attention`: sizes after which a non-local block stands.
+    see their chunk alone, or have plain batch norm. `attention`: sizes after which a non-local block stands. `slope`
+    other than 0: LeakyReLU everywhere, in G as in D.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Generator(nn.Module):
         init: Init = "ortho",
         bias_init: BiasInit = "zero",
         fused: bool = True,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         inputs, outputs = (tuple(ch * m for m in row) for row in from_table(G_BLOCKS, resolution))
@@ -103,12 +105,14 @@ class Generator(nn.Module):
         # Not spectrally normalised: BigGAN-PyTorch notes that doing so cripples G at random.
         self.shared = nn.Embedding(num_classes, shared_dim) if shared_dim else Passthrough()
         self.linear = linear(self.chunk, inputs[0] * 16)
-        blocks: list[list[nn.Module]] = [[GBlock(cin, cout, conv, norm, fused)] for cin, cout in zip(inputs, outputs)]
+        blocks: list[list[nn.Module]] = [
+            [GBlock(cin, cout, conv, norm, fused, slope)] for cin, cout in zip(inputs, outputs)
+        ]
         for index in attended(attention, [8 << i for i in range(len(blocks))]):
             blocks[index].append(Attention(outputs[index], conv))
         self.blocks = nn.ModuleList(map(nn.ModuleList, blocks))
         self.output_layer = nn.Sequential(
-            BatchNorm2d(outputs[-1], final_bn_eps, bn_momentum), nn.ReLU(), conv(outputs[-1], channels)
+            BatchNorm2d(outputs[-1], final_bn_eps, bn_momentum), rectifier(slope), conv(outputs[-1], channels)
         )
         initialise(self, init, bias_init)
 
@@ -129,13 +133,53 @@ class Generator(nn.Module):
         return first, [chunk if y is None else torch.cat([y, chunk], 1) for chunk in rest]
 
 
-class Discriminator(nn.Module):
+class Trunk(nn.Module):
+    """x [N, channels, R, R] -> features [N, F]: D without a head.  `num_features` is F.
+
+    `wide`: the hidden width of a block is its output's (SAGAN, BigGAN), else its input's (SN-GAN).
+    `placement` "nominal" counts sizes as BigGAN-PyTorch does at 32 pixels, where all four blocks are called 16 and
+    attention at 16 lands on all four; "size" uses the true sizes 16, 8, 8, 8.  Whoever adds the heads initialises.
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        ch: int,
+        channels: int,
+        attention: Sequence[int],
+        wide: bool,
+        placement: Placement,
+        sn_eps: float,
+        fused: bool,
+        slope: float,
+    ) -> None:
+        super().__init__()
+        multipliers, halvings = from_table(D_BLOCKS, resolution)
+        outputs = [ch * m for m in multipliers]
+        self.resolution, self.num_features = resolution, outputs[-1]
+        conv, _ = conv_and_linear(True, sn_eps)
+        blocks: list[list[nn.Module]] = [
+            [DBlock(cin, cout, conv, wide, i > 0, i < halvings, fused, slope)]
+            for i, (cin, cout) in enumerate(zip([channels, *outputs], outputs))
+        ]
+        for index in attended(attention, d_sizes(resolution, len(outputs), halvings, placement), placement):
+            blocks[index].append(Attention(outputs[index], conv))
+        self.blocks = nn.ModuleList(map(nn.ModuleList, blocks))
+        self.act = rectifier(slope)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the last layer sees: relu, then the SUM over pixels.  -> [N, F]"""
+        h = x
+        for stage in self.blocks:
+            for block in stage.children():
+                h = block(h)
+        return self.act(h).sum((2, 3))
+
+
+class Discriminator(Trunk):
     """D(x, y).  x [N, channels, R, R], y [N] int64 (None if unconditional) -> [N, 1]
 
     linear(h) + <embed(y), h> with h the features summed over pixels (projection, Miyato & Koyama 2018).
-    `wide`: the hidden width of a block is its output's (SAGAN, BigGAN), else its input's (SN-GAN).
-    `placement` "nominal" counts sizes as BigGAN-PyTorch does at 32 pixels, where all four blocks are called 16 and
-    attention at 16 lands on all four; "size" uses the true sizes 16, 8, 8, 8.
     """
 
     def __init__(
@@ -151,51 +195,40 @@ class Discriminator(nn.Module):
         init: Init = "ortho",
         bias_init: BiasInit = "zero",
         fused: bool = True,
+        slope: float = 0.0,
     ) -> None:
-        super().__init__()
-        multipliers, halvings = from_table(D_BLOCKS, resolution)
-        outputs = [ch * m for m in multipliers]
-        self.resolution, self.num_classes = resolution, num_classes
-        conv, linear = conv_and_linear(True, sn_eps)
-        blocks: list[list[nn.Module]] = [
-            [DBlock(cin, cout, conv, wide, i > 0, i < halvings, fused)]
-            for i, (cin, cout) in enumerate(zip([channels, *outputs], outputs))
-        ]
-        for index in attended(attention, d_sizes(resolution, len(outputs), halvings, placement), placement):
-            blocks[index].append(Attention(outputs[index], conv))
-        self.blocks = nn.ModuleList(map(nn.ModuleList, blocks))
-        self.linear = linear(outputs[-1], 1)
-        self.embed = SNEmbedding(num_classes, outputs[-1], eps=sn_eps) if num_classes else None
+        super().__init__(resolution, ch, channels, attention, wide, placement, sn_eps, fused, slope)
+        self.num_classes = num_classes
+        self.linear = SNLinear(self.num_features, 1, eps=sn_eps)
+        self.embed = SNEmbedding(num_classes, self.num_features, eps=sn_eps) if num_classes else None
         initialise(self, init, bias_init)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         return project(self.linear, self.embed, self.features(x), y)
-
-    def features(self, x: Tensor) -> Tensor:
-        """What the last layer sees: relu, then the SUM over pixels.  -> [N, F]"""
-        h = x
-        for stage in self.blocks:
-            for block in stage.children():
-                h = block(h)
-        return F.relu(h).sum((2, 3))
 
 
 class GBlock(nn.Module):
     """BN, relu, up, 3x3, BN, relu, 3x3 beside up, 1x1.  x [N, in, H, W], y [N, F] -> [N, out, 2H, 2W]"""
 
     def __init__(
-        self, cin: int, cout: int, conv: Callable[..., nn.Conv2d], norm: Callable[[int], nn.Module], fused: bool
-    ):
+        self,
+        cin: int,
+        cout: int,
+        conv: Callable[..., nn.Conv2d],
+        norm: Callable[[int], nn.Module],
+        fused: bool,
+        slope: float = 0.0,
+    ) -> None:
         super().__init__()
         self.conv1, self.conv2 = conv(cin, cout), conv(cout, cout)
         self.conv_sc = conv(cin, cout, kernel_size=1, padding=0)
         self.bn1, self.bn2 = norm(cin), norm(cout)
-        self.fused = fused
+        self.act, self.fused = rectifier(slope), fused
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        h = F.relu(self.bn1(x, y))
+        h = self.act(self.bn1(x, y))
         h = upsample_conv(h, weight_of(self.conv1), self.conv1.bias, self.fused)
-        h = self.conv2(F.relu(self.bn2(h, y)))
+        h = self.conv2(self.act(self.bn2(h, y)))
         return h + upsample_conv(x, weight_of(self.conv_sc), self.conv_sc.bias, self.fused)
 
 
@@ -215,7 +248,8 @@ class DBlock(nn.Module):
         preactivation: bool,
         down: bool,
         fused: bool,
-    ):
+        slope: float = 0.0,
+    ) -> None:
         super().__init__()
         hidden = cout if wide else cin
         self.conv1, self.conv2 = conv(cin, hidden), conv(hidden, cout)
@@ -223,9 +257,10 @@ class DBlock(nn.Module):
         if self.skips:
             self.conv_sc = conv(cin, cout, kernel_size=1, padding=0)
         self.preactivation, self.down, self.fused = preactivation, down, fused
+        self.act = rectifier(slope)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = F.relu(self.conv1(F.relu(x) if self.preactivation else x))
+        h = self.act(self.conv1(self.act(x) if self.preactivation else x))
         if not self.down:
             return self.conv2(h) + (self.conv_sc(x) if self.skips else x)
         h = conv_pool(h, weight_of(self.conv2), self.conv2.bias, self.fused)

@@ -27,6 +27,7 @@ from ganvas.nets.biggan_parts import (
     from_table,
     initialise,
     project,
+    rectifier,
 )
 from ganvas.ops.attention import Attention
 from ganvas.ops.norm import BatchNorm2d
@@ -63,6 +64,7 @@ class Generator(nn.Module):
 
     `rgb` "paper": the last convolution has as many outputs as inputs and the first `channels` are the image; its
     sigma is that of the whole matrix. "bgpt": it has just `channels` outputs. `num_classes` 0: the condition is z.
+    `slope` 0.2, here and in D, makes LOGAN's network (Wu et al. 2019, arXiv 1912.00953): LeakyReLU everywhere.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Generator(nn.Module):
         init: Init = "ortho",
         bias_init: BiasInit = "zero",
         fused: bool = True,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         inputs, outputs = (tuple(ch * m for m in row) for row in from_table(G_STAGES, resolution))
@@ -97,14 +100,14 @@ class Generator(nn.Module):
         self.linear = linear(shared_dim + dim_z, inputs[0] * 16)
         blocks: list[list[nn.Module]] = []
         for cin, cout in zip(inputs, outputs):
-            blocks.append([GBlock(cin, cin, conv, norm, up=False, fused=fused)])
-            blocks.append([GBlock(cin, cout, conv, norm, up=True, fused=fused)])
+            blocks.append([GBlock(cin, cin, conv, norm, up=False, fused=fused, slope=slope)])
+            blocks.append([GBlock(cin, cout, conv, norm, up=True, fused=fused, slope=slope)])
         for index in attended(attention, [8 << i for i in range(len(outputs))]):
             blocks[2 * index + 1].append(Attention(outputs[index], conv))
         self.blocks = nn.ModuleList(map(nn.ModuleList, blocks))
         rows = outputs[-1] if rgb == "paper" else channels
         self.output_layer = nn.Sequential(
-            BatchNorm2d(outputs[-1], final_bn_eps, bn_momentum), nn.ReLU(), conv(outputs[-1], rows)
+            BatchNorm2d(outputs[-1], final_bn_eps, bn_momentum), rectifier(slope), conv(outputs[-1], rows)
         )
         initialise(self, init, bias_init)
 
@@ -139,6 +142,7 @@ class Discriminator(nn.Module):
         sn_eps: float = 1e-4,
         init: Init = "ortho",
         bias_init: BiasInit = "zero",
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         stem, multipliers, halvings = from_table(D_STAGES, resolution)
@@ -147,12 +151,13 @@ class Discriminator(nn.Module):
         conv, linear = conv_and_linear(True, sn_eps)
         self.input_conv = conv(channels, ch * stem)
         blocks: list[list[nn.Module]] = [
-            [DBlock(cin, cout, conv, down=i < halvings), DBlock(cout, cout, conv, down=False)]
+            [DBlock(cin, cout, conv, i < halvings, slope), DBlock(cout, cout, conv, False, slope)]
             for i, (cin, cout) in enumerate(zip([ch * stem, *outputs], outputs))
         ]
         for index in attended(attention, d_sizes(resolution, len(outputs), halvings, placement), placement):
             blocks[index].append(Attention(outputs[index], conv))
         self.blocks = nn.ModuleList(map(nn.ModuleList, blocks))
+        self.act = rectifier(slope)
         self.linear = linear(outputs[-1], 1)
         self.embed = SNEmbedding(num_classes, outputs[-1], eps=sn_eps) if num_classes else None
         initialise(self, init, bias_init)
@@ -166,7 +171,7 @@ class Discriminator(nn.Module):
         for stage in self.blocks:
             for block in stage.children():
                 h = block(h)
-        return F.relu(h).sum((2, 3))
+        return self.act(h).sum((2, 3))
 
 
 class GBlock(nn.Module):
@@ -183,6 +188,7 @@ class GBlock(nn.Module):
         norm: Callable[[int], nn.Module],
         up: bool,
         fused: bool,
+        slope: float = 0.0,
     ) -> None:
         super().__init__()
         hidden = cin // BOTTLENECK
@@ -191,18 +197,19 @@ class GBlock(nn.Module):
         self.conv4 = conv(hidden, cout, kernel_size=1, padding=0)
         self.bn1, self.bn2, self.bn3, self.bn4 = norm(cin), norm(hidden), norm(hidden), norm(hidden)
         self.cout, self.up, self.fused = cout, up, fused
+        self.act = rectifier(slope)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        h = self.conv1(F.relu(self.bn1(x, y)))
-        h = F.relu(self.bn2(h, y))
+        h = self.conv1(self.act(self.bn1(x, y)))
+        h = self.act(self.bn2(h, y))
         skip = x[:, : self.cout]
         if self.up:
             h = upsample_conv(h, weight_of(self.conv2), self.conv2.bias, self.fused)
             skip = upsample(skip)
         else:
             h = self.conv2(h)
-        h = self.conv3(F.relu(self.bn3(h, y)))
-        return self.conv4(F.relu(self.bn4(h, y))) + skip
+        h = self.conv3(self.act(self.bn3(h, y)))
+        return self.conv4(self.act(self.bn4(h, y))) + skip
 
 
 class DBlock(nn.Module):
@@ -211,19 +218,19 @@ class DBlock(nn.Module):
     The skip path is x itself, pooled, and where channels are added, a 1x1 convolution of it for the missing ones.
     """
 
-    def __init__(self, cin: int, cout: int, conv: Callable[..., nn.Conv2d], down: bool) -> None:
+    def __init__(self, cin: int, cout: int, conv: Callable[..., nn.Conv2d], down: bool, slope: float = 0.0) -> None:
         super().__init__()
         hidden = cout // BOTTLENECK
         self.conv1 = conv(cin, hidden, kernel_size=1, padding=0)
         self.conv2, self.conv3 = conv(hidden, hidden), conv(hidden, hidden)
         self.conv4 = conv(hidden, cout, kernel_size=1, padding=0)
         self.conv_sc = conv(cin, cout - cin, kernel_size=1, padding=0) if cout > cin else None
-        self.down = down
+        self.act, self.down = rectifier(slope), down
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.relu(x))
-        h = self.conv2(F.relu(h))
-        h = F.relu(self.conv3(F.relu(h)))
+        h = self.conv1(self.act(x))
+        h = self.conv2(self.act(h))
+        h = self.act(self.conv3(self.act(h)))
         if self.down:
             h, x = average_pool(h), average_pool(x)
         if self.conv_sc is not None:

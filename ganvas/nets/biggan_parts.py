@@ -62,6 +62,11 @@ def project(linear: nn.Module, embed: nn.Module | None, h: Tensor, y: Tensor | N
     return score
 
 
+def rectifier(slope: float) -> nn.Module:
+    """ReLU, or LeakyReLU where the slope is not 0 (LOGAN's 0.2).  Never in place: skip paths take its input as well."""
+    return nn.LeakyReLU(slope) if slope else nn.ReLU()
+
+
 def conv_and_linear(sn: bool, eps: float) -> tuple[Callable[..., nn.Conv2d], Callable[..., nn.Linear]]:
     """The makers of convolutions (3x3 unless told) and of linear layers, spectrally normalised or plain."""
     if sn:
