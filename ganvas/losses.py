@@ -1,9 +1,10 @@
-"""Adversarial losses: scores in, scalar out.  Signs are such that every player minimises."""
+"""Adversarial losses, those of classifiers, and regularisers of scores: tensors in, scalar out.  Every player minimises."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -88,3 +89,71 @@ def consistency(a: Tensor, b: Tensor) -> Tensor:
     apart, by minus this of the images.
     """
     return (a - b).square().mean()
+
+
+def class_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """-mean log C(y | x), for either player (AC-GAN, Odena et al. 2017).  logits [N, K], y [N] int64 -> scalar"""
+    return F.cross_entropy(logits, y)
+
+
+def tac_D(real_ac: Tensor, y: Tensor, fake_mi: Tensor, fake_y: Tensor) -> Tensor:
+    """-mean log C(y | x) - mean log C_mi(y | G(z)): each twin sees its own images (TAC-GAN, Gong et al. 2019).
+
+    real_ac [N, K], y [N], fake_mi [M, K], fake_y [M] -> scalar
+    """
+    return F.cross_entropy(real_ac, y) + F.cross_entropy(fake_mi, fake_y)
+
+
+def tac_G(ac: Tensor, mi: Tensor, y: Tensor) -> Tensor:
+    """-mean log C(y | G(z)) + mean log C_mi(y | G(z)).  ac, mi [M, K], y [M] -> scalar"""
+    return F.cross_entropy(ac, y) - F.cross_entropy(mi, y)
+
+
+def adc_D(real: Tensor, y: Tensor, fake: Tensor, fake_y: Tensor) -> Tensor:
+    """-mean log C(y+ | x) - mean log C(y- | G(z)): classes of real images and of fakes (ADC-GAN, Hou et al. 2022).
+
+    real [N, 2K], y [N], fake [M, 2K], fake_y [M] -> scalar.  Column 2y is y+, 2y + 1 is y-.
+    """
+    return F.cross_entropy(real, 2 * y) + F.cross_entropy(fake, 2 * fake_y + 1)
+
+
+def adc_G(logits: Tensor, y: Tensor) -> Tensor:
+    """-mean log C(y+ | G(z)) + mean log C(y- | G(z)) = mean (l[2y+1] - l[2y]).  logits [M, 2K], y [M] -> scalar
+
+    Both softmax normalisers are the same and cancel: linear in two logits, and unbounded.
+    """
+    pairs = logits.unflatten(1, (-1, 2))
+    as_real, as_fake = pairs[torch.arange(len(y), device=y.device), y].unbind(1)
+    return (as_fake - as_real).mean()
+
+
+def am_D(real: Tensor, y: Tensor, fake: Tensor) -> Tensor:
+    """-mean log C(y | x) - mean log C(K | G(z)): one class more, of all fakes (AM-GAN).  [N, K+1], [N], [M, K+1]"""
+    generated = torch.full((len(fake),), fake.shape[1] - 1, device=fake.device)
+    return F.cross_entropy(real, y) + F.cross_entropy(fake, generated)
+
+
+def class_hinge_D(logits: Tensor, y: Tensor) -> Tensor:
+    """mean relu(1 - l[y] + l[k]) over samples and wrong classes k: ADC-GAN's `--hinge`.  logits [N, K], y [N]"""
+    true = len(y)  # each true class would add relu(1) = 1
+    return ((1.0 + _over_true(logits, y)).relu().sum() - true) / (logits.numel() - true)
+
+
+def class_hinge_G(logits: Tensor, y: Tensor) -> Tensor:
+    """mean (l[k] - l[y]) over samples and wrong classes k.  logits [N, K], y [N] -> scalar"""
+    return _over_true(logits, y).sum() / (logits.numel() - len(y))
+
+
+def twin_hinge_D(logits: Tensor, y: Tensor) -> Tensor:
+    """mean relu(1 - l[y] + l[k]) over ALL classes k: TAC-GAN's, where the true one adds 1/K.  logits [N, K], y [N]"""
+    return (1.0 + _over_true(logits, y)).relu().mean()
+
+
+def twin_hinge_G(logits: Tensor, y: Tensor) -> Tensor:
+    """mean (1 - l[y] + l[k]) over all classes k: TAC-GAN's.  logits [N, K], y [N] -> scalar"""
+    return (1.0 + _over_true(logits, y)).mean()
+
+
+def _over_true(logits: Tensor, y: Tensor) -> Tensor:
+    """l[k] - l[y].  [N, K]"""
+    return logits - logits.gather(1, y[:, None])
