@@ -1,4 +1,4 @@
-"""Adversarial losses, those of classifiers, and regularisers of scores: tensors in, scalar out.  Every player minimises."""
+"""Adversarial losses, those of classifiers, and regularisers of scores.  Scalars; every player minimises."""
 
 from __future__ import annotations
 
