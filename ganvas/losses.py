@@ -72,6 +72,21 @@ def _over(pixels: Pixels, values: Tensor) -> Tensor:
     return values.mean() if pixels == "mean" else values.flatten(1).sum(1).mean()
 
 
+def lsgan_D(real: Tensor, fake: Tensor) -> Tensor:
+    """(mean (D(x) - 1)^2 + mean D(G(z))^2) / 2  (Mao et al. 2017, with CycleGAN's half).  Any shapes -> scalar"""
+    return 0.5 * ((real - 1.0).square().mean() + fake.square().mean())
+
+
+def lsgan_G(fake: Tensor) -> Tensor:
+    """mean (D(G(z)) - 1)^2, without the half, as in CycleGAN.  Any shape -> scalar"""
+    return (fake - 1.0).square().mean()
+
+
+def l1(a: Tensor, b: Tensor) -> Tensor:
+    """mean |a - b| over images, channels and pixels.  Two alike -> scalar"""
+    return (a - b).abs().mean()
+
+
 def lecam(real: Tensor, fake: Tensor, mean_real: Tensor, mean_fake: Tensor) -> Tensor:
     """mean relu(D(x) - a_F)^2 + mean relu(a_R - D(G(z)))^2  (Tseng et al. 2021).  real [N], fake [M] -> scalar
 

@@ -28,3 +28,14 @@ def test_consistency_by_formula():
     loss.backward()
     assert_close(a.grad, torch.tensor([[1.0], [-3.0]]))
     assert_close(b.grad, torch.tensor([[-1.0], [3.0]]))  # both sides learn
+
+
+def test_least_squares() -> None:
+    real, fake = torch.tensor([[1.0, 3.0]]), torch.tensor([0.0, 2.0, -1.0])
+    assert_close(losses.lsgan_D(real, fake).item(), 0.5 * ((0 + 4) / 2 + (0 + 4 + 1) / 3))
+    assert_close(losses.lsgan_G(fake).item(), (1 + 1 + 4) / 3)
+
+
+def test_l1_is_a_mean() -> None:
+    a, b = torch.tensor([[0.0, 1.0], [-1.0, 0.5]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    assert_close(losses.l1(a, b).item(), 3.5 / 4)
