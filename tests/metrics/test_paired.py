@@ -1,11 +1,12 @@
 """Scores of pairs against torchmetrics, and on cases by hand."""
 
+import numpy as np
 import pytest
 import torch
 from torchmetrics.image import PeakSignalNoiseRatio, StructuralSimilarityIndexMeasure
 
 from ganvas.errors import InputError
-from ganvas.metrics.paired import mse, psnr, ssim
+from ganvas.metrics.paired import mse, mse_uint8_wrapped, psnr, ssim
 
 
 def pairs(channels: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,3 +65,25 @@ def test_wrong_pairs_are_one_sentence() -> None:
         ssim(a, b.float())
     with pytest.raises(InputError, match="its window needs 11"):
         ssim(a[..., :10], b[..., :10])
+
+
+def test_wrapped_error_is_numpys_on_uint8() -> None:
+    a, b = pairs()
+    wrapped = np.mean((a.numpy() - b.numpy()) ** 2, axis=(1, 2, 3))
+    torch.testing.assert_close(mse_uint8_wrapped(a, b), torch.from_numpy(wrapped))
+    torch.testing.assert_close(mse_uint8_wrapped(b, a), torch.from_numpy(wrapped))
+    near = (a.int() // 2 + 15).to(torch.uint8)
+    assert mse_uint8_wrapped(a // 2, near).tolist() == [225.0] * 3  # below 16 levels nothing wraps
+    assert mse_uint8_wrapped(a // 2, near + 1).tolist() == [0.0] * 3  # 16^2 is 0
+
+
+def test_wrapped_error_of_wrong_images_is_105() -> None:
+    """The mean of d^2 mod 256 over all d is 105.5; the true error of two random images is a hundred times that."""
+    every = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    assert mse_uint8_wrapped(every, torch.zeros_like(every)).item() == 105.5
+    rng = torch.Generator().manual_seed(1)
+    a, b = (torch.randint(0, 256, (1, 3, 256, 256), generator=rng).to(torch.uint8) for _ in "ab")
+    assert abs(mse_uint8_wrapped(a, b).item() - 105.5) < 0.5
+    assert abs(mse(a, b).item() * 255**2 - 10_922.5) < 200
+    with pytest.raises(InputError, match=r"torch\.float32 given, expected uint8"):
+        mse_uint8_wrapped(a.float(), b.float())
