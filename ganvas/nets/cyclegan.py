@@ -74,7 +74,7 @@ class Generator(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Pixels from an output to the farthest input that it sees, instance norm aside: 60 with 6 blocks, 84 with 9."""
+        """Pixels from an output to the farthest input it sees, instance norm aside: 60 with 6 blocks, 84 with 9."""
         return 12 + 8 * len(self.blocks)
 
     def draw_dropout(self, num: int, height: int, width: int, rng: torch.Generator) -> Tensor | None:

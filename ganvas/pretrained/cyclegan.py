@@ -6,7 +6,6 @@ named by their direction, `AB` and `BA`, and discriminators by what they judge, 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 

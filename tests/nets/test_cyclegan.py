@@ -1,4 +1,4 @@
-"""CycleGAN's players: counts to the digit, the published layer list written out in plain functions, what a score sees."""
+"""CycleGAN's players: counts to the digit, the published layer list in plain functions, what a score sees."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_weights_begin_at_a_fiftieth_and_biases_at_zero() -> None:
         (lambda: Generator(num_blocks=0), "0 residual blocks given"),
         (lambda: Discriminator(num_layers=0), "0 layers given"),
         (lambda: Generator(width=1, num_blocks=1)(torch.zeros(1, 3, 4, 9)), "images of 9x4 pixels; the generator"),
-        (lambda: Discriminator(width=1)(torch.zeros(1, 3, 30, 23)), "images of 23x30 pixels; this discriminator"),
+        (lambda: Discriminator(width=1)(torch.zeros(1, 3, 30, 23)), "images of 23x30 pixels, but D takes 24"),
     ],
 )
 def test_what_does_not_fit_is_one_line(build, says: str) -> None:

@@ -48,7 +48,7 @@ def test_instance_norm_makes_tiles_differ_and_blending_hides_the_seam() -> None:
     assert_close((cut - centred(x)).abs().max().item(), 14.0)  # the means are 14 to either side of the whole one
     assert_close((blended - centred(x)).abs().max().item(), 14.0)
     assert_close(cut.diff(dim=3).abs().max().item(), 27.0)
-    assert blended.diff(dim=3).abs().max() < 1
+    assert blended.diff(dim=3).abs().max() < 1.01  # the slope itself is 1
 
 
 def test_the_weights_fall_linearly() -> None:
