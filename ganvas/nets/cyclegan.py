@@ -60,6 +60,7 @@ class Generator(nn.Module):
         if num_blocks < 1:
             raise InputError(f"{num_blocks} residual blocks given, expected 1 or more, as 6 or 9")
         self.dropout = dropout
+        self.inner_width = 4 * width  # of the blocks
         self.first = _mirrored(channels_in, width, 7)
         self.downs = nn.ModuleList(
             nn.Conv2d(num_in, 2 * num_in, 3, stride=2, padding=1) for num_in in (width, 2 * width)
@@ -81,7 +82,7 @@ class Generator(nn.Module):
         """What the blocks let through, one half.  -> bool [num, blocks, F, H/4, W/4]; None without dropout"""
         if not self.dropout:
             return None
-        shape = (num, len(self.blocks), self.blocks[0].conv1.in_channels, -(-height // 4), -(-width // 4))
+        shape = (num, len(self.blocks), self.inner_width, -(-height // 4), -(-width // 4))
         return torch.rand(shape, generator=rng, device=rng.device) < 0.5
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -122,9 +123,9 @@ class Discriminator(nn.Module):
     @property
     def patch(self) -> int:
         """Pixels a side that one score sees, instance norm aside: 70 with three layers."""
-        size = 1
-        for conv in reversed(self.convs):
-            size = (size - 1) * conv.stride[0] + 4
+        size = 7  # the last two convolutions
+        for _ in range(len(self.convs) - 2):
+            size = (size - 1) * 2 + 4
         return size
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,7 +133,7 @@ class Discriminator(nn.Module):
         if min(x.shape[2:]) < self.smallest:
             size = f"{x.shape[3]}x{x.shape[2]}"
             raise InputError(
-                f"images of {size} pixels; this discriminator takes {self.smallest} a side; use fewer layers"
+                f"images of {size} pixels, but D takes {self.smallest} a side or more; give it fewer layers"
             )
         first, *inner, last = self.convs
         h = F.leaky_relu(first(x), 0.2)
