@@ -20,26 +20,35 @@ Progress = Callable[[int, int], None]  # (done, of how many)
 _BLOCK = 32  # pictures a thread takes at once
 
 
-def refuse(unreadable: dict[str, str], count: int, max_unreadable: float) -> None:
-    """Raise when more files than allowed could not be read, naming the first."""
+def refuse(unreadable: dict[str, str], count: int, max_unreadable: float, what: str = "images cannot be read") -> None:
+    """Raise when more than allowed had to be left out, naming the first."""
     if len(unreadable) <= max_unreadable * count:
         return
     first = ", ".join(f"{name} ({reason})" for name, reason in list(unreadable.items())[:3])
     more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
     share = -(-len(unreadable) * 1000 // count) / 1000  # rounded up, so that the advice is enough
     allow = f", or allow a share with max_unreadable={share:g}" if len(unreadable) < count else ""
-    raise InputError(f"{len(unreadable)} of {count} images cannot be read: {first}{more}; remove them{allow}")
+    raise InputError(f"{len(unreadable)} of {count} {what}: {first}{more}; remove them{allow}")
 
 
 def build(
     source: Source, resolution: int | None, channels: int | None, fit: str, folder: Path, progress: Progress | None
 ) -> dict[str, Any]:
-    """Decode everything into `folder`, rows in order.  -> the entry's meta"""
+    """Settle what was not asked for, then `write`.  -> the entry's meta"""
+    if not len(source.content.items):
+        raise InputError(f"{source.name} holds no images")
+    return write(source, _settle(source, resolution, channels, fit), folder, progress)
+
+
+def write(
+    source: Source, how: How, folder: Path, progress: Progress | None, what: str = "images cannot be read"
+) -> dict[str, Any]:
+    """Decode everything into `folder`, rows in order.  -> the entry's meta
+
+    what: the words for rows of which none is left.
+    """
     items, labels = source.content.items, source.content.labels
     count = len(items)
-    if not count:
-        raise InputError(f"{source.name} holds no images")
-    how = _settle(source, resolution, channels, fit)
     unreadable: dict[str, str] = {}
     total = hashlib.sha256()
     sizes: set[tuple[int, ...]] = set()
@@ -58,10 +67,10 @@ def build(
             if progress is not None and ((i + 1) % _BLOCK == 0 or i + 1 == count):
                 progress(i + 1, count)
     if not kept:
-        refuse(unreadable, count, 0.0)
+        refuse(unreadable, count, 0.0, what)
     if labels is not None:
         (folder / "y.raw").write_bytes(labels[kept].astype("<i8").tobytes())
-    shape = (len(kept), how.channels, how.resolution, how.resolution)
+    shape = (len(kept), how.channels, *how.size)
     return meta_of(source, how, sizes, shape, total.hexdigest(), unreadable)
 
 
@@ -74,7 +83,7 @@ def meta_of(
     unreadable: dict[str, str],
 ) -> dict[str, Any]:
     """What is stored beside the pixels; `preprocessing` in it is what a model folder will quote."""
-    as_is = sizes == {(how.resolution, how.resolution)}
+    as_is = sizes == {how.size}
     native = list(next(iter(sizes))) if len(sizes) == 1 else None
     preprocessing = {
         "kind": source.kind,
@@ -82,7 +91,7 @@ def meta_of(
         "count": shape[0],
         "left_out": len(unreadable),
         "native": native,  # [height, width], or null when mixed
-        "resolution": how.resolution,
+        "resolution": how.resolution if how.width is None else list(how.size),
         "channels": how.channels,
         "fit": how.fit,
         "filter": None if as_is else decode.FILTER,

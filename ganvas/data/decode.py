@@ -45,11 +45,17 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class How:
-    """What every picture is turned into: uint8 [channels, resolution, resolution]."""
+    """What every picture is turned into: uint8 [channels, resolution, resolution], or [channels, resolution, width]."""
 
     resolution: int
     channels: int
     fit: str = "crop"
+    width: int | None = None  # None: square
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.resolution, self.resolution if self.width is None else self.width
 
 
 @dataclass(frozen=True)
@@ -76,14 +82,18 @@ def header(file: IO[bytes]) -> Header:
         return _header(_open(file))
 
 
-def look(file: IO[bytes]) -> tuple[Header, Image.Image]:
-    """What a picture says of itself, and itself decoded: upright, opaque, mode L or RGB. Raises Unreadable."""
+def look(file: IO[bytes], transparent: bool = False) -> tuple[Header, Image.Image]:
+    """What a picture says of itself, and itself decoded: upright, opaque, mode L or RGB. Raises Unreadable.
+
+    transparent: what shows through is kept, mode RGBA.
+    """
     with _reasons():
         image = _open(file)
         said = _header(image)
         image.load()
         turn = _TURNS.get(_orientation(image))
-        return said, plain(image if turn is None else image.transpose(turn))
+        upright = image if turn is None else image.transpose(turn)
+        return said, upright.convert("RGBA") if transparent and upright.mode[0] not in "IF" else plain(upright)
 
 
 def plain(image: Image.Image) -> Image.Image:
@@ -99,37 +109,43 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 def pixels(image: Image.Image, how: How) -> np.ndarray:
-    """A plain picture -> uint8 [C, R, R]."""
-    wanted = "L" if how.channels == 1 else "RGB"
+    """A plain picture -> uint8 [C, R, R]; with four channels the last is opacity."""
+    wanted = {1: "L", 3: "RGB", 4: "RGBA"}[how.channels]
     if image.mode != wanted:
         image = image.convert(wanted)
-    x = np.asarray(_square(image, how))
+    x = np.asarray(_fitted(image, how))
     return x[None] if x.ndim == 2 else np.ascontiguousarray(x.transpose(2, 0, 1))
 
 
-def _square(image: Image.Image, how: How) -> Image.Image:
-    """A plain picture, made square as `fit` says and resized."""
+def _fitted(image: Image.Image, how: How) -> Image.Image:
+    """A plain picture, given the wanted shape as `fit` says and resized."""
     width, height = image.size
-    size = (how.resolution, how.resolution)
+    rows, columns = how.size
+    size = (columns, rows)
     box = (0, 0, width, height)
     if how.fit == "crop":
-        side = min(width, height)
-        left, top = (width - side) // 2, (height - side) // 2
-        box = (left, top, left + side, top + side)
-    elif how.fit == "pad" and width != height:
-        return _padded(image, how.resolution)
+        inner_width, inner_height = min(width, _share(height, columns, rows)), min(height, _share(width, rows, columns))
+        left, top = (width - inner_width) // 2, (height - inner_height) // 2
+        box = (left, top, left + inner_width, top + inner_height)
+    elif how.fit == "pad" and width * rows != height * columns:
+        return _padded(image, size)
     if box == (0, 0, width, height) and image.size == size:
         return image
     return image.resize(size, Image.Resampling.LANCZOS, box=box)
 
 
-def _padded(image: Image.Image, resolution: int) -> Image.Image:
-    """The whole picture, its longer side as long as `resolution`, centred on white."""
-    scale = resolution / max(image.size)
+def _share(side: int, of: int, to: int) -> int:
+    """side * of / to, rounded, at least 1."""
+    return max(1, round(side * of / to))
+
+
+def _padded(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The whole picture, as large as fits into `size` (width, height), centred on white."""
+    scale = min(wanted / side for wanted, side in zip(size, image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
     small = image.resize((width, height), Image.Resampling.LANCZOS)
-    back = Image.new(image.mode, (resolution, resolution), "white")
-    back.paste(small, ((resolution - width) // 2, (resolution - height) // 2))
+    back = Image.new(image.mode, size, "white")
+    back.paste(small, ((size[0] - width) // 2, (size[1] - height) // 2))
     return back
 
 

@@ -73,7 +73,7 @@ class FileItems:
 
 def open_folder(path: Path, split: str, classes: bool = True) -> Source:
     """A folder of images."""
-    entries = _walk(path)
+    entries = walk(path)
     return _source("folder", path, entries, [], lambda name: (path / name).open("rb"), split, classes)
 
 
@@ -92,11 +92,11 @@ def _source(
 ) -> Source:
     if not entries:
         raise InputError(f"{path} holds no images; expected files ending in {' '.join(sorted(SUFFIXES))}")
-    base, splits = _splits(entries)
+    base, splits = find_splits(entries)
     names = list(splits) or ["train"]
     chosen = pick_split(split, names, str(path))
     prefix = splits.get(chosen, base)
-    here = [entry for entry in entries if _under(entry.path, prefix)]
+    here = [entry for entry in entries if is_under(entry.path, prefix)]
     found: tuple[np.ndarray | None, list[str], dict[str, Any]] = (None, [], {})
     try:
         found = _classes(path, here, prefix, splits, entries)
@@ -113,7 +113,7 @@ def _source(
     return Source(kind, path.name, chosen, names, identity, lambda: content)
 
 
-def _walk(root: Path) -> list[_Entry]:
+def walk(root: Path) -> list[_Entry]:
     """Every image file below root in natural order; hidden ones are skipped, a circle of links is entered once."""
     found: list[_Entry] = []
     seen: set[str] = set()
@@ -175,11 +175,12 @@ def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
         raise Unreadable(str(error)[:120] or type(error).__name__) from None
 
 
-def _under(path: str, prefix: tuple[str, ...]) -> bool:
+def is_under(path: str, prefix: tuple[str, ...]) -> bool:
+    """Does a relative path begin with these folders?"""
     return tuple(path.split("/")[: len(prefix)]) == prefix
 
 
-def _splits(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+def find_splits(entries: list[_Entry]) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """Where the data begins, and split -> its folder when that place is a level of splits."""
     base: tuple[str, ...] = ()
     while True:
@@ -198,7 +199,7 @@ def _tops(entries: list[_Entry], base: tuple[str, ...]) -> dict[str | None, int]
     """First-level folders below base -> how many images; None counts the images that lie in base itself."""
     tops: dict[str | None, int] = {}
     for entry in entries:
-        if _under(entry.path, base):
+        if is_under(entry.path, base):
             parts = entry.path.split("/")
             top = parts[len(base)] if len(parts) > len(base) + 1 else None
             tops[top] = tops.get(top, 0) + 1

@@ -98,7 +98,7 @@ class ArrayItems:
 
     def row(self, i: int, how: How) -> Row:
         x = self.array[i]
-        if x.shape == (how.channels, how.resolution, how.resolution):
+        if x.shape == (how.channels, *how.size):
             return x, x.shape[1:]
         return pixels(self.look(i)[1], how), x.shape[1:]
 

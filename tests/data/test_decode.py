@@ -179,3 +179,23 @@ def test_text_is_not_an_image() -> None:
 def test_plain_is_idempotent() -> None:
     image = plain(Image.fromarray(noise(3, 3, 4)))
     np.testing.assert_array_equal(np.asarray(plain(image)), np.asarray(image))
+
+
+def test_oblong_sizes() -> None:
+    x = np.arange(8 * 12, dtype=np.uint8).reshape(8, 12)
+    image = Image.fromarray(x)
+    np.testing.assert_array_equal(pixels(image, How(8, 1, "crop", 12))[0], x)
+    np.testing.assert_array_equal(pixels(image, How(8, 1, "crop", 4))[0], x[:, 4:8])
+    np.testing.assert_array_equal(pixels(image, How(2, 1, "crop", 12))[0], x[3:5])
+    padded = pixels(image, How(12, 1, "pad", 12))[0]
+    np.testing.assert_array_equal(padded[2:10], x)
+    assert (padded[[0, 1, 10, 11]] == 255).all()
+    assert pixels(image, How(5, 3, "stretch", 7)).shape == (3, 5, 7)
+
+
+def test_opacity_is_kept_on_request() -> None:
+    x = np.random.RandomState(0).randint(0, 256, (6, 6, 4)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(x).save(file, "PNG")
+    np.testing.assert_array_equal(pixels(look(file, transparent=True)[1], How(6, 4)), x.transpose(2, 0, 1))
+    assert look(file)[1].mode == "RGB"
