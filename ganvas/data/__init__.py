@@ -8,6 +8,8 @@ from ganvas.data.dataset import Dataset, Take, Wanted
 from ganvas.data.doctor import check, contact_sheet
 from ganvas.data.fetch import fetch
 from ganvas.data.images import Images, Kind, load, load_wanted, peek
+from ganvas.data.pair_doctor import PairReport, check_pairs
+from ganvas.data.pairs import PairKind, Pairs, load_pairs, peek_pairs
 from ganvas.data.report import Report
 from ganvas.data.toys import EMBEDDED, toy_modes, toy_std
 
@@ -17,16 +19,22 @@ __all__ = [
     "Dataset",
     "Images",
     "Kind",
+    "PairKind",
+    "PairReport",
+    "Pairs",
     "Reader",
     "Report",
     "Take",
     "Wanted",
     "cache_directory",
     "check",
+    "check_pairs",
     "contact_sheet",
     "fetch",
     "load",
+    "load_pairs",
     "peek",
+    "peek_pairs",
     "toy_modes",
     "toy_std",
 ]
