@@ -181,7 +181,7 @@ def _named(folder: Path, entries: Sequence[tuple[str, str, list[Any]]]) -> Side:
     for name, path, _ in entries:
         if name in files:
             repeated.append(path)
-        files.setdefault(name, folder / path)
+        files[name] = folder / path
     return Side(files, [str(folder.resolve()), [identity for _, _, identity in entries]], repeated)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,12 @@ def load_pairs(
     if isinstance(data, str) and data in made_pairs.MADE:
         return _made(data, split, size, sides)
     found = find(data, split, layout)
-    both = found.is_paired(paired) or found.layout != "folders"  # halves and lines of a table come together anyway
+    read = _together if found.is_paired(paired) else _apart
     for side, files in (("A", found.a), ("B", found.b)):
         if files.repeated:
             raise InputError(f"{found.name}: two files of {side} have one name, as {files.repeated[0]}; rename one")
     with quiet_pillow():
-        if both:
-            pairs = _together(found, size, sides, fit, max_unreadable, cache, progress)
-            return replace(pairs, paired=False) if paired is False else pairs
-        return _apart(found, size, sides, fit, max_unreadable, cache, progress)
+        return read(found, size, sides, fit, max_unreadable, cache, progress)
 
 
 def peek_pairs(data: Data, *, split: str = "train", layout: str | None = None, paired: bool | None = None) -> PairKind:
@@ -215,7 +212,10 @@ def _native(sizes: Counter[tuple[int, int]], name: str) -> tuple[int, int]:
         return 1, 1  # nothing can be read; `refuse` will say so by name
     if len(sizes) > 1:
         shown = ", ".join(f"{width}x{height}" for (height, width), _ in sizes.most_common(3))
-        raise InputError(f"{name} holds images of {shown} and so on; pass a resolution, for instance 256, for all")
+        more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+        raise InputError(
+            f"{name} holds images of {shown}{more}; pass a resolution, for instance 256, to make them equal"
+        )
     return next(iter(sizes))
 
 

@@ -189,8 +189,10 @@ def test_partners_of_unlike_size(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"y \(A has 8x8 pixels, B 16x9: another shape\)"):
         load_pairs(tmp_path, resolution=8, fit="crop")
     assert load_pairs(tmp_path, resolution=8, fit="stretch").preprocessing["native"] is None
+    picture(tmp_path / "A" / "y.png", 5, size=(9, 5), mode="L")  # rounded from 16x9
+    assert len(load_pairs(tmp_path, resolution=8, fit="crop")) == 3
     picture(tmp_path / "A" / "z.png", 5, size=(16, 16), mode="L")
-    with pytest.raises(InputError, match="holds images of 8x8, 16x16 and so on; pass a resolution"):
+    with pytest.raises(InputError, match="holds images of 8x8, 9x5, 16x16; pass a resolution"):
         load_pairs(tmp_path)
 
 
@@ -228,10 +230,21 @@ def test_unlike_names_are_unpaired(tmp_path: Path) -> None:
 
 
 def test_pairs_used_as_unpaired(tmp_path: Path) -> None:
+    whole = picture(tmp_path / "wide" / "1.png", 1, size=(16, 8))
+    pairs = load_pairs(tmp_path / "wide", paired=False)
+    assert not pairs.paired
+    np.testing.assert_array_equal(pairs.b[0], whole[:, 8:].transpose(2, 0, 1))
     two_folders(tmp_path / "set")
-    assert not load_pairs(tmp_path / "set", paired=False).paired
-    picture(tmp_path / "wide" / "1.png", 1, size=(16, 8))
-    assert not load_pairs(tmp_path / "wide", paired=False).paired
+    (tmp_path / "set" / "list.csv").write_text("A/x.png,B/y.bmp")
+    pairs = load_pairs(tmp_path / "set" / "list.csv", paired=False)
+    assert not pairs.paired
+    np.testing.assert_array_equal(pairs.b[0], both(1)[1])
+
+
+def test_one_size_of_each_side_is_not_the_size_of_both(tmp_path: Path) -> None:
+    picture(tmp_path / "A" / "x.png", 1, size=(8, 8))
+    picture(tmp_path / "B" / "x.png", 1, size=(8, 4))
+    assert load_pairs(tmp_path, resolution=8).preprocessing["native"] is None
 
 
 def test_two_files_of_one_name(tmp_path: Path) -> None:

@@ -94,6 +94,10 @@ def test_discriminator_is_the_published_layer_list() -> None:
     assert_close(D(x), F.conv2d(h, w["convs.4.weight"], w["convs.4.bias"], padding=1))
 
 
+def test_widths_double_up_to_eight_times() -> None:
+    assert [conv.out_channels for conv in Discriminator(width=2, num_layers=5).convs] == [2, 4, 8, 16, 16, 16, 1]
+
+
 def test_thirty_by_thirty_scores_of_256_pixels() -> None:
     assert Discriminator(width=1)(torch.zeros(1, 3, 256, 256)).shape == (1, 1, 30, 30)
 

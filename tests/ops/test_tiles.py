@@ -78,7 +78,9 @@ def test_every_pixel_is_covered_by_tiles_on_the_grid(side: int) -> None:
 
     assert_close(by_tiles(same, starts, tile=16, overlap=4, margin=2), starts)
     assert all(start % 4 == 0 and length < 20 for start, length in seen)
-    assert_close(by_tiles(lambda t: t, x, tile=16, overlap=9, margin=1), x)
+    assert len(seen) == 1 or side >= 19  # a few pixels more do not make a second tile
+    for tile, overlap, margin in ((16, 9, 1), (16, 6, 3)):
+        assert_close(by_tiles(lambda t: t, x, tile, overlap, margin=margin), x)
 
 
 def test_no_more_than_one_tile_is_held_and_progress_is_told() -> None:
