@@ -1,9 +1,10 @@
-"""What every test has: one thread (bits do not depend on the machine's load), and a cache of its own."""
+"""What every test has: one thread (bits do not depend on the machine's load), a seed, and a cache of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +12,17 @@ import torch
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    """The global state of torch and numpy starts alike in every test, alone or in the suite.
+
+    What is drawn while test files are imported (in `parametrize`, at module level) comes before this: draw it in the
+    test instead.
+    """
+    torch.manual_seed(0)
+    np.random.seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Losses at known scores."""
+"""The adversarial losses at known scores."""
 
 from __future__ import annotations
 
@@ -6,6 +6,32 @@ import torch
 from torch.testing import assert_close
 
 from ganvas import losses
+
+REAL, FAKE = torch.tensor([3.0, 0.25, -1.0]), torch.tensor([-2.0, 0.5])
+
+
+def test_distance_is_what_the_critic_maximises() -> None:
+    assert_close(losses.wasserstein_distance(REAL, FAKE), torch.tensor(0.75 - -0.75))
+
+
+def test_hinge_stops_where_a_score_is_right_by_one() -> None:
+    """Reals of 3, 0.25, -1 cost 0, 0.75, 2; fakes of -2, 0.5 cost 0, 1.5: means, then their sum."""
+    assert_close(losses.hinge_D(REAL, FAKE), torch.tensor(2.75 / 3 + 1.5 / 2))
+
+
+def test_hinge_gradient_is_zero_where_a_score_is_right() -> None:
+    real, fake = REAL.clone().requires_grad_(), FAKE.clone().requires_grad_()
+    losses.hinge_D(real, fake).backward()
+    assert_close(real.grad, torch.tensor([0.0, -1 / 3, -1 / 3]))
+    assert_close(fake.grad, torch.tensor([0.0, 1 / 2]))
+
+
+def test_the_generator_wants_high_scores() -> None:
+    fake = FAKE.clone().requires_grad_()
+    loss = losses.hinge_G(fake)
+    loss.backward()
+    assert_close(loss.detach(), torch.tensor(0.75))
+    assert_close(fake.grad, torch.tensor([-1 / 2, -1 / 2]))
 
 
 def test_lecam_by_formula():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -28,6 +30,7 @@ def test_streams_do_not_change_between_versions() -> None:
     """One seed is one image, for good: these numbers stand in everybody's notes."""
     assert rng.generator("z", 0).initial_seed() == 5_663_965_941_038_988_648
     torch.testing.assert_close(rng.noise([0], 3)[0], torch.tensor([-0.3428748, -0.0450931, 0.1298459]))
+    assert rng.labels(range(12), 1000).tolist() == [113, 564, 182, 317, 80, 672, 397, 246, 789, 271, 115, 991]
 
 
 def test_a_latent_depends_on_its_seed_alone() -> None:
@@ -50,6 +53,14 @@ def test_labels_are_uniform_and_by_seed() -> None:
     assert torch.equal(y[10:12], rng.labels([10, 11], 3))
 
 
+def test_the_label_of_a_seed_has_a_stream_of_its_own() -> None:
+    """Not that of the latent: or a class would come with its own corner of the noise."""
+    expected = [int(torch.randint(1000, (1,), generator=rng.generator("y", seed))) for seed in range(20)]
+    assert rng.labels(range(20), 1000).tolist() == expected
+    from_noise = [int(torch.randint(1000, (1,), generator=rng.generator("z", seed))) for seed in range(20)]
+    assert sum(a == b for a, b in zip(expected, from_noise)) < 5
+
+
 @pytest.mark.parametrize("seed", [0, 2**62, 10**30])
 def test_the_global_state_stays_as_it_was(seed: int) -> None:
     before = torch.get_rng_state()
@@ -61,3 +72,42 @@ def test_the_global_state_stays_as_it_was(seed: int) -> None:
 
 def test_without_truncation_it_is_the_prior_itself() -> None:
     assert torch.equal(rng.latents([1, 2], 8, None), rng.noise([1, 2], 8))
+
+
+def test_truncation_by_drawing_again_keeps_what_is_inside() -> None:
+    plain, z = rng.noise(range(50), 16), rng.latents(range(50), 16, 0.5)
+    inside = plain.abs() <= 0.5
+    torch.testing.assert_close(z[inside], plain[inside])
+    assert z.abs().max() <= 0.5
+    assert abs(z.std() - 0.5 / math.sqrt(3)) < 0.02  # nearly uniform there, and nothing piled up on the threshold
+    assert (z.abs() > 0.499).float().mean() < 0.02
+
+
+def test_truncation_by_scale_is_that_of_two_made_smaller() -> None:
+    z = rng.latents(range(50), 16, 0.5, "scale")
+    torch.testing.assert_close(z, 0.5 * rng.latents(range(50), 16, 2.0))
+    assert 0.9 < z.abs().max() <= 1
+
+
+def test_truncation_by_clamping_moves_both_tails_onto_the_threshold() -> None:
+    plain = rng.noise(range(50), 16)
+    z = rng.latents(range(50), 16, 0.5, "clamp")
+    assert (z.min(), z.max()) == (-0.5, 0.5)
+    torch.testing.assert_close(z, plain.minimum(torch.tensor(0.5)).maximum(torch.tensor(-0.5)))
+
+
+def test_the_great_circle() -> None:
+    """A third of the way from east to north is 30 degrees; lengths go along; parallel rows are mixed on a line."""
+    a = torch.tensor([[1.0, 0.0], [2.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    b = torch.tensor([[0.0, 1.0], [0.0, 2.0], [3.0, 0.0], [-1.0, 0.0]])
+    cos, sin = math.cos(math.pi / 6), math.sin(math.pi / 6)
+    expected = torch.tensor([[cos, sin], [2 * cos, 2 * sin], [5 / 3, 0.0], [1 / 3, 0.0]])
+    torch.testing.assert_close(rng.slerp(a, b, 1 / 3), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_the_great_circle_begins_and_ends_where_told() -> None:
+    a, b = rng.noise([1, 2, 3], 16), rng.noise([4, 5, 6], 16)
+    torch.testing.assert_close(rng.slerp(a, b, 0.0), a)
+    torch.testing.assert_close(rng.slerp(a, b, 1.0), b)
+    for weight in (0.0, 0.3, 1.0):  # cosines of 1 but for rounding are no trouble
+        torch.testing.assert_close(rng.slerp(a, a, weight), a)

@@ -121,14 +121,15 @@ def test_unconditional_without_z_in_the_blocks_has_plain_batch_norm():
 @pytest.mark.parametrize("hier", [False, True])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_the_class_reaches_the_image(hier, classes):
-    torch.manual_seed(0)
+    """Two rows alike but for the class; rows of a batch are equal up to rounding only."""
     G, D = pair("biggan", hier=hier, num_classes=classes)
     z, x = torch.randn(1, 8).expand(2, 8), torch.randn(1, 3, 8, 8).expand(2, 3, 8, 8)
     y = torch.tensor([0, 1]) if classes else None
-    a, b = G.eval()(z, G.shared(y))
-    assert torch.allclose(a, b, atol=1e-5) == (classes == 0)
-    a, b = D.eval()(x, y)
-    assert torch.allclose(a, b, atol=1e-5) == (classes == 0)
+    for a, b in (G.eval()(z, G.shared(y)), D.eval()(x, y)):
+        if classes:
+            assert (a - b).abs().max() > 1e-2
+        else:
+            assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", NETS)

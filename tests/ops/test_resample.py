@@ -34,10 +34,19 @@ def test_the_fused_form_is_one_convolution(operation, kernel, monkeypatch):
     assert [shape[2:] for shape in calls] == [(4, 4)]
 
 
-@pytest.mark.parametrize(("operation", "side"), [(upsample_conv, 4), (conv_pool, 8)])
-def test_small_images_are_computed_plainly(operation, side):
-    x, weight = torch.randn(2, 3, side, side), torch.randn(4, 3, 3, 3)
-    assert torch.equal(operation(x, weight), operation(x, weight, fused=False))
+@pytest.mark.parametrize(
+    ("operation", "side", "shifts"),
+    [(upsample_conv, 7, 0), (upsample_conv, 8, 1), (conv_pool, 14, 0), (conv_pool, 16, 1)],
+)
+def test_the_fused_form_is_for_eight_pixels_and_more(operation, side, shifts, monkeypatch):
+    """Counted on the small side; below, and whenever it is not wanted, no 4x4 kernel is made."""
+    calls = []
+    monkeypatch.setattr(resample, "four_shifts", lambda *a, **k: calls.append(a) or four_shifts(*a, **k))
+    x, weight, bias = torch.randn(2, 3, side, side), torch.randn(4, 3, 3, 3), torch.randn(4)
+    ours = operation(x, weight, bias)
+    assert len(calls) == shifts
+    assert_close(ours, operation(x, weight, bias, fused=False), rtol=1e-4, atol=1e-4)
+    assert len(calls) == shifts
 
 
 def test_four_shifts_in_float32_under_autocast():

@@ -7,14 +7,15 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 from torch.testing import assert_close
 
 from ganvas.ops.spectral import SNConv2d, SNEmbedding, SNLinear, largest_singular_value, weight_of
 
 LAYERS = {
-    "conv": (lambda: SNConv2d(5, 7, 3, padding=1), torch.randn(2, 5, 6, 6)),
-    "linear": (lambda: SNLinear(5, 7), torch.randn(3, 5)),
-    "embedding": (lambda: SNEmbedding(7, 4), torch.tensor([0, 6, 2])),
+    "conv": (lambda: SNConv2d(5, 7, 3, padding=1), lambda: torch.randn(2, 5, 6, 6)),
+    "linear": (lambda: SNLinear(5, 7), lambda: torch.randn(3, 5)),
+    "embedding": (lambda: SNEmbedding(7, 4), lambda: torch.tensor([0, 6, 2])),
 }
 
 
@@ -30,8 +31,7 @@ def test_keys_and_shapes_are_those_of_the_checkpoints(kind):
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_training_stores_u_and_evaluation_does_not(kind):
-    make, x = LAYERS[kind]
-    layer = make()
+    layer, x = (make() for make in LAYERS[kind])
     before = copy.deepcopy(layer.state_dict())
     evaluated = layer.eval()(x)
     assert_close(layer.state_dict(), before, rtol=0, atol=0)
@@ -40,6 +40,28 @@ def test_training_stores_u_and_evaluation_does_not(kind):
     # Evaluation iterates once from the stored u as well, so the first training forward gives the same numbers.
     assert_close(trained, evaluated)
     assert_close(layer.eval()(x), layer.train()(x))
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_forward_uses_the_divided_weight(kind):
+    layer, x = (make() for make in LAYERS[kind])
+    nn.init.normal_(layer.weight, 0.0, 3.0)
+    weight = weight_of(layer.eval())
+    sigma, _ = largest_singular_value(layer.weight.flatten(1), layer.u0, layer.sn_eps)
+    assert_close(weight, layer.weight / sigma)
+    functions = {
+        "conv": lambda: F.conv2d(x, weight, layer.bias, padding=1),
+        "linear": lambda: F.linear(x, weight, layer.bias),
+        "embedding": lambda: weight[x],
+    }
+    assert_close(layer(x), functions[kind]())
+
+
+def test_u_starts_normal_and_of_no_particular_length():
+    u = SNLinear(2, 4000).u0
+    assert abs(u.mean()) < 0.08
+    assert abs(u.std() - 1) < 0.06
+    assert u.abs().max() > 3
 
 
 def test_sigma_tends_to_the_largest_singular_value():
@@ -72,6 +94,21 @@ def test_eps_keeps_a_weight_of_zeros_finite_where_it_is_divided():
     big, _ = largest_singular_value(matrix, torch.ones(1, 3), eps=1e-4)
     none, _ = largest_singular_value(matrix, torch.ones(1, 3), eps=0.0)
     assert_close(big, none, rtol=0, atol=0)
+
+
+def test_eps_is_the_least_length_that_either_step_divides_by():
+    """Below it, v = u W / eps and u' = v W^T / eps, each for itself."""
+    matrix, u = 0.01 * torch.randn(3, 4), torch.randn(1, 3)
+    sigma, after = largest_singular_value(matrix, u, eps=0.5)
+    v = u @ matrix / 0.5
+    assert (u @ matrix).norm() < 0.5
+    assert_close(after, v @ matrix.t() / 0.5)
+    assert_close(sigma, (v @ matrix.t() @ after.t()).squeeze())
+    # An eps between the two lengths: v is a unit vector, u' is not.
+    matrix, u = 0.1 * torch.eye(3), torch.tensor([[10.0, 0.0, 0.0]])
+    sigma, after = largest_singular_value(matrix, u, eps=0.5)
+    assert_close(after, torch.tensor([[0.2, 0.0, 0.0]]))
+    assert_close(sigma, torch.tensor(0.02))
 
 
 def test_two_forwards_before_one_backward():
