@@ -65,9 +65,12 @@ def test_a_flat_critic_is_finite_with_the_switch_alone() -> None:
 
 
 def test_images_are_constants() -> None:
-    """The penalty teaches the critic, never the generator."""
-    real, fake = torch.randn(2, 1, 2, 2), torch.randn(2, 1, 2, 2, requires_grad=True)
-    gradient_penalty(Linear(torch.randn(1, 2, 2)), real, fake, torch.rand(2)).backward()
+    """The penalty teaches the critic, never whoever made the images."""
+    scale = torch.tensor(2.0, requires_grad=True)
+    real, fake = (torch.randn(2, 1, 2, 2, requires_grad=True) for _ in range(2))
+    gradient_penalty(lambda x: scale * half_square(x), real, fake, torch.rand(2)).backward()
+    assert scale.grad is not None
+    assert real.grad is None
     assert fake.grad is None
 
 
@@ -79,3 +82,4 @@ def test_float32_under_autocast() -> None:
         inside = gradient_penalty(D, real.bfloat16(), fake.bfloat16(), alpha)
         assert_close(gradient_penalty(D, real, fake, alpha), exact)
     assert inside.dtype == torch.float32
+    assert_close(inside, gradient_penalty(D, real.bfloat16().float(), fake.bfloat16().float(), alpha))

@@ -18,10 +18,11 @@ from ganvas.nets import resnet
 
 
 def conv(state: State, key: str, x: Tensor, bias: bool = True) -> Tensor:
-    """3x3 or 1x1, same size.  Without `bias` there must be none."""
-    weight = state[f"{key}.weight"]
+    """3x3, or 1x1 on a shortcut, same size.  Without `bias` there must be none."""
+    weight, padding = state[f"{key}.weight"], 0 if key.endswith("shortcut") else 1
+    assert weight.shape[2:] == (2 * padding + 1, 2 * padding + 1)
     assert (f"{key}.bias" in state) == bias
-    return F.conv2d(x, weight, state.get(f"{key}.bias"), padding=weight.shape[-1] // 2)
+    return F.conv2d(x, weight, state.get(f"{key}.bias"), padding=padding)
 
 
 def linear(state: State, key: str, x: Tensor) -> Tensor:
@@ -165,6 +166,8 @@ def test_widths_of_the_64_pixel_networks() -> None:
     assert [(b.conv1.in_channels, b.conv1.out_channels, b.conv2.out_channels) for b in D.blocks] == [
         (2, 2, 4), (4, 4, 8), (8, 8, 16), (16, 16, 16),
     ]  # fmt: skip
+    larger = resnet.G64(128, 3, width=1).blocks  # none wider than 8w
+    assert [block.conv2.out_channels for block in larger] == [8, 8, 4, 2, 1]
 
 
 def test_the_critic_without_a_norm_argument_has_layer_norm() -> None:
