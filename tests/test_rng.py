@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ganvas import rng
+from ganvas.errors import InputError
 
 
 def test_a_path_is_a_stream() -> None:
@@ -111,3 +112,25 @@ def test_the_great_circle_begins_and_ends_where_told() -> None:
     torch.testing.assert_close(rng.slerp(a, b, 1.0), b)
     for weight in (0.0, 0.3, 1.0):  # cosines of 1 but for rounding are no trouble
         torch.testing.assert_close(rng.slerp(a, a, weight), a)
+
+
+@pytest.mark.parametrize("form", ["resample", "scale", "clamp"])
+@pytest.mark.parametrize("truncation", [0.0, -1.0, math.nan, math.inf])
+def test_impossible_truncations(truncation: float, form: latents.TruncationForm) -> None:
+    with pytest.raises(InputError, match="expected a number above 0"):
+        rng.latents([0], 4, truncation, form)
+
+
+def test_drawing_again_ends_in_this_life() -> None:
+    """From 0.01 on it is done; below, it is refused, and the other forms are not."""
+    assert rng.latents([0], 4, 0.01).abs().max() <= 0.01
+    with pytest.raises(InputError, match="almost for ever"):
+        rng.latents([0], 4, 0.0099)
+    assert rng.latents([0], 4, 0.0099, "scale").abs().max() < 0.02
+    assert rng.latents([0], 4, 0.0099, "clamp").abs().max() < 0.01
+
+
+def test_classes_as_rows() -> None:
+    rows = rng.one_hot(torch.tensor([2, 0]), 3)
+    torch.testing.assert_close(rows, torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0]]))
+    assert rng.one_hot(None, 3) is None

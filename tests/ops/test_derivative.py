@@ -54,3 +54,13 @@ def test_compiled_critic_without_spectral_norm_in_training_mode():
     x = torch.randn(3, 4)
     compiled = torch.compile(lambda x: input_gradient(D, x), backend="aot_eager", fullgraph=True)
     assert_close(compiled(x), input_gradient(D, x))
+
+
+def test_the_form_for_the_compiler_is_cut_on_request_as_well(monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    w, x = torch.randn(3, requires_grad=True), torch.randn(5, 3)
+    kept, cut = (input_gradient(lambda x: x @ w, x, create_graph) for create_graph in (True, False))
+    assert_close(kept, w.expand(5, 3))
+    assert_close(cut, kept.detach())
+    assert kept.requires_grad
+    assert not cut.requires_grad

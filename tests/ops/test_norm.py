@@ -47,6 +47,28 @@ def test_running_statistics_are_those_of_torch():
     assert_close(ours.eval()(x), theirs.eval()(x))
 
 
+def test_unless_told_it_is_torchs_batch_norm():
+    """eps 1e-5 and momentum 0.1, with a condition or without; inputs so small that eps matters."""
+    theirs, ours, conditional = nn.BatchNorm2d(4), BatchNorm2d(4), tables(4)
+    nn.init.zeros_(conditional.gain.weight)
+    nn.init.zeros_(conditional.bias.weight)
+    x = 0.01 * torch.randn(5, 4, 2, 2)
+    expected = theirs(x)
+    assert_close(ours(x), expected)
+    assert_close(conditional(x, torch.zeros(5, dtype=torch.int64)), expected)
+    for norm in (ours, conditional):
+        assert_close(norm.stored_mean, theirs.running_mean)
+        assert_close(norm.stored_var, theirs.running_var)
+
+
+def test_standing_statistics_are_float32_whatever_runs():
+    norm = BatchNorm2d(4)
+    x = (3 + torch.randn(8, 4, 8, 8)).bfloat16()
+    standing_statistics(norm, [(x,)])
+    assert_close(norm.stored_mean, x.float().mean((0, 2, 3)))
+    assert_close(norm.stored_var, x.float().var((0, 2, 3), correction=0))
+
+
 def small_generator() -> nn.Module:
     return biggan.Generator(8, ch=2, dim_z=6, num_classes=3, attention=(8,), shared_dim=4)
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
+from torch.utils.flop_counter import FlopCounterMode
 
 from ganvas.nets import biggan
 from ganvas.ops.orthogonal import add_orthogonal_gradient, orthogonal_gradient, orthogonal_penalty, regularised
@@ -30,6 +31,26 @@ def test_gradient_is_the_penaltys_and_the_code_takes_half(shape):
     assert_close(orthogonal_gradient(weight, 0.3, "code"), gradient / 2)
 
 
+@pytest.mark.parametrize("shape", [(300, 2), (2, 300)])
+def test_it_costs_the_smaller_gram_matrix(shape):
+    """G's first linear layer has 24576 rows and 20 columns: the larger one would fill the memory."""
+    weight = torch.empty(shape, device="meta")
+    for function, products in ((lambda: orthogonal_penalty([weight]), 1), (lambda: orthogonal_gradient(weight), 2)):
+        with FlopCounterMode(display=False) as counter:
+            function()
+        assert counter.get_total_flops() == products * 2 * 300 * 2 * 2
+
+
+def test_the_strength_is_the_papers_unless_told():
+    weight = torch.randn(3, 4, dtype=torch.float64)
+    assert_close(orthogonal_penalty([weight]), orthogonal_penalty([weight], 1e-4))
+    assert_close(orthogonal_gradient(weight), orthogonal_gradient(weight, 1e-4, "paper"))
+    parameter = nn.Parameter(weight)
+    parameter.grad = torch.zeros_like(weight)
+    add_orthogonal_gradient([parameter])
+    assert_close(parameter.grad, orthogonal_gradient(weight, 1e-4, "paper"))
+
+
 def test_orthogonal_filters_of_any_length_cost_nothing():
     weight = torch.diag(torch.tensor([1.0, 5.0, 0.2]))
     assert_close(orthogonal_penalty([weight]), torch.tensor(0.0))
@@ -50,5 +71,7 @@ def test_it_is_added_to_the_gradient():
     layer = nn.Linear(3, 4)
     layer(torch.ones(1, 3)).sum().backward()
     before = layer.weight.grad.clone()
-    add_orthogonal_gradient([layer.weight], 0.1, form="code")
+    never = nn.Parameter(torch.ones(2, 2))  # no gradient, so nothing is added
+    add_orthogonal_gradient([layer.weight, never], 0.1, form="code")
+    assert never.grad is None
     assert_close(layer.weight.grad, before + orthogonal_gradient(layer.weight, 0.1, "code"))

@@ -35,18 +35,38 @@ def test_the_fused_form_is_one_convolution(operation, kernel, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("operation", "side", "shifts"),
-    [(upsample_conv, 7, 0), (upsample_conv, 8, 1), (conv_pool, 14, 0), (conv_pool, 16, 1)],
+    ("operation", "sides", "shifts"),
+    [
+        (upsample_conv, (7, 7), 0),
+        (upsample_conv, (4, 15), 0),
+        (upsample_conv, (15, 4), 0),
+        (upsample_conv, (8, 8), 1),
+        (conv_pool, (14, 14), 0),
+        (conv_pool, (8, 30), 0),
+        (conv_pool, (30, 8), 0),
+        (conv_pool, (16, 16), 1),
+    ],
 )
-def test_the_fused_form_is_for_eight_pixels_and_more(operation, side, shifts, monkeypatch):
+def test_the_fused_form_is_for_64_pixels_and_more(operation, sides, shifts, monkeypatch):
     """Counted on the small side; below, and whenever it is not wanted, no 4x4 kernel is made."""
     calls = []
     monkeypatch.setattr(resample, "four_shifts", lambda *a, **k: calls.append(a) or four_shifts(*a, **k))
-    x, weight, bias = torch.randn(2, 3, side, side), torch.randn(4, 3, 3, 3), torch.randn(4)
+    x, weight, bias = torch.randn(2, 3, *sides), torch.randn(4, 3, 3, 3), torch.randn(4)
     ours = operation(x, weight, bias)
     assert len(calls) == shifts
     assert_close(ours, operation(x, weight, bias, fused=False), rtol=1e-4, atol=1e-4)
     assert len(calls) == shifts
+
+
+@pytest.mark.parametrize("operation", [upsample_conv, conv_pool])
+def test_a_pointwise_convolution_works_on_the_small_side(operation, monkeypatch):
+    sizes = []
+    conv2d = resample.F.conv2d
+    monkeypatch.setattr(resample.F, "conv2d", lambda x, *a, **k: sizes.append(x.shape[2]) or conv2d(x, *a, **k))
+    x, weight = torch.randn(1, 3, 16, 16), torch.randn(4, 3, 1, 1)
+    operation(x, weight)
+    operation(x, weight, fused=False)
+    assert sizes == ([16, 32] if operation is upsample_conv else [8, 16])
 
 
 def test_four_shifts_in_float32_under_autocast():

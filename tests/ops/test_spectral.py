@@ -96,6 +96,11 @@ def test_eps_keeps_a_weight_of_zeros_finite_where_it_is_divided():
     assert_close(big, none, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kind", LAYERS)
+def test_eps_is_next_to_nothing_unless_told(kind):
+    assert LAYERS[kind][0]().sn_eps == 1e-12
+
+
 def test_eps_is_the_least_length_that_either_step_divides_by():
     """Below it, v = u W / eps and u' = v W^T / eps, each for itself."""
     matrix, u = 0.01 * torch.randn(3, 4), torch.randn(1, 3)
