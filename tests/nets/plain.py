@@ -56,8 +56,8 @@ def assert_same(network: nn.Module, plain: Callable[..., Tensor], *inputs: Tenso
 def assert_uniform(weight: Tensor, bound: float) -> None:
     """U(-bound, bound), told from a bound that is a factor of sqrt(2) off, and from a normal of the same deviation."""
     n = weight.numel()
-    assert n >= 40
-    assert (1 - 8 / n) * bound < weight.abs().max() <= bound * (1 + 1e-6)
+    assert n >= 100
+    assert (1 - 16 / n) * bound < weight.abs().max() <= bound * (1 + 1e-6)
     assert abs(weight.mean() / bound) < 5 / math.sqrt(n)
     assert abs(weight.std() / bound * math.sqrt(3) - 1) < 5 / math.sqrt(n)
 

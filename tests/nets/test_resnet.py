@@ -202,7 +202,7 @@ def test_a_block_that_keeps_the_size_has_a_shortcut_only_where_the_width_changes
     ("build", "glorot"),
     [
         (lambda: resnet.G32(16, 3, width=40, num_classes=2), {"conv"}),
-        (lambda: resnet.D32(32, 3, width=40, num_classes=2), set()),
+        (lambda: resnet.D32(32, 3, width=128, num_classes=2), set()),
         (lambda: resnet.G64(16, 4, width=32), set()),
         (lambda: resnet.D64(16, 4, width=32), {"conv"}),
     ],

@@ -30,6 +30,12 @@ def test_rows_sum_to_one_over_a_quarter_of_the_pixels():
     assert_close(beta.sum(-1), torch.ones(2, 64))
 
 
+def test_the_map_is_a_softmax_over_keys_that_is_not_scaled():
+    queries, keys = torch.randn(2, 3, 5), torch.randn(2, 3, 4)
+    scores = torch.einsum("nfq,nfk->nqk", queries, keys).exp()
+    assert_close(attention_map(queries, keys), scores / scores.sum(2, keepdim=True))
+
+
 def test_each_query_by_hand():
     block = Attention(8, nn.Conv2d).double()
     nn.init.constant_(block.gamma, 0.7)
