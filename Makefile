@@ -1,6 +1,8 @@
 # One command from a bare machine (python3 >= 3.11 and make) to a result.
 #   make demo   train WGAN-GP on the embedded digits and sample it       make test   the tests
 #   make lint   linter, type checker, import contract
+#   make mutants   break one line after another and see the tests notice (hours; SAMPLE=20: minutes)
+#   make test-portable   the numeric tests as on lesser processors, with one thread and with two
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -8,7 +10,7 @@ BIN    := $(VENV)/bin
 FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 UV := $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",) $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint mutants test-portable test-default test-avx2 clean
 demo: $(VENV)/.core
 	$(BIN)/ganvas train wgan-gp-digits
 test: $(VENV)/.test
@@ -18,6 +20,20 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+# Less of them: SAMPLE=20 SEED=1, or ONLY=ganvas/data
+mutants: $(VENV)/.test
+	$(BIN)/python tests/mutants/run.py $(if $(ONLY),--only $(ONLY)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
+# Kernels round differently with the width of a processor's registers and the number of threads; what the tests ask for
+# must not depend on either. Less: make test-avx2 THREADS=2 NUMERIC=tests/ops
+NUMERIC := $(wildcard tests/nets tests/ops tests/papers tests/metrics tests/features)
+THREADS := 1 2
+test-portable: test-default test-avx2
+test-default: ISA = ATEN_CPU_CAPABILITY=default
+test-avx2: ISA = ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2
+test-default test-avx2: $(VENV)/.test
+	for n in $(THREADS); do \
+	  $(ISA) OMP_NUM_THREADS=$$n TEST_THREADS=$$n $(BIN)/python -m pytest $(NUMERIC) || exit 1; \
+	done
 clean:
 	rm -rf $(VENV)
 

@@ -1,7 +1,8 @@
-"""What every test has: one thread (bits do not depend on the machine's load), a seed, and a cache of its own."""
+"""What every test has: one thread (bits do not depend on load) or TEST_THREADS, a seed, a cache of its own."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import torch
 
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+def _threads() -> None:
+    torch.set_num_threads(int(os.environ.get("TEST_THREADS", "1")))
 
 
 @pytest.fixture(autouse=True)

@@ -116,7 +116,7 @@ def test_the_great_circle_begins_and_ends_where_told() -> None:
 
 @pytest.mark.parametrize("form", ["resample", "scale", "clamp"])
 @pytest.mark.parametrize("truncation", [0.0, -1.0, math.nan, math.inf])
-def test_impossible_truncations(truncation: float, form: latents.TruncationForm) -> None:
+def test_impossible_truncations(truncation: float, form: rng.TruncationForm) -> None:
     with pytest.raises(InputError, match="expected a number above 0"):
         rng.latents([0], 4, truncation, form)
 
