@@ -37,6 +37,27 @@ def test_an_entry_is_built_once_and_mapped(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2  # neither locks nor temporary folders stay
 
 
+def test_an_entry_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a crash leaves a name in front of nothing. The name is the built folder's own: a copy can be half done."""
+    synced: list[str] = []
+    built: list[int] = []
+
+    def sync(path: Path) -> None:
+        named = any((folder / "meta.json").exists() for folder in tmp_path.iterdir() if folder.suffix != ".tmp")
+        synced.append(f"{path.name}{' afterwards' if named else ''}")
+
+    def build(folder: Path) -> dict[str, Any]:
+        built.append(folder.stat().st_ino)
+        return build_counting(folder)
+
+    monkeypatch.setattr(cache, "_sync", sync)
+    opened(["a"], build, tmp_path)
+    assert sorted(synced[:-1]) == ["meta.json", "x.raw", "y.raw"]
+    assert synced[-1] == f"{tmp_path.name} afterwards"
+    (folder,) = tmp_path.iterdir()
+    assert built == [folder.stat().st_ino]
+
+
 def break_entry(folder: Path, how: str) -> None:
     x, meta = folder / "x.raw", folder / "meta.json"
     if how == "cut":

@@ -122,6 +122,29 @@ def test_shrinking_is_antialiased() -> None:
     np.testing.assert_allclose(out, 127.5, atol=3)
 
 
+@pytest.mark.parametrize("size", [(24, 17), (9, 12), (5, 4)])
+def test_the_filter_is_lanczos_and_what_it_sees_is_what_fit_says(size: tuple[int, int]) -> None:
+    """Larger, between and smaller than the target: `preprocessing` promises one filter for all."""
+    image = Image.fromarray(noise(*size, seed=1))
+    width, height = image.size
+    side = min(size)
+    left, top = (width - side) // 2, (height - side) // 2
+    lanczos = Image.Resampling.LANCZOS
+    cut = image.resize((10, 10), lanczos, box=(left, top, left + side, top + side))
+    np.testing.assert_array_equal(pixels(image, How(10, 1, "crop"))[0], np.asarray(cut))
+    whole = image.resize((10, 10), lanczos)
+    np.testing.assert_array_equal(pixels(image, How(10, 1, "stretch"))[0], np.asarray(whole))
+    small = image.resize((round(10 * width / max(size)), round(10 * height / max(size))), lanczos)
+    padded = pixels(image, How(10, 1, "pad"))[0]
+    left, top = (10 - small.width) // 2, (10 - small.height) // 2
+    np.testing.assert_array_equal(padded[top : top + small.height, left : left + small.width], np.asarray(small))
+
+
+def test_channels_come_first_in_the_order_of_the_file() -> None:
+    x = noise(4, 4, 3)
+    np.testing.assert_array_equal(pixels(Image.fromarray(x), How(4, 3)), x.transpose(2, 0, 1))
+
+
 def test_colour_to_grey_and_grey_to_colour() -> None:
     x = np.full((2, 2, 3), (255, 0, 0), np.uint8)
     np.testing.assert_array_equal(pixels(Image.fromarray(x), How(2, 1)), np.full((1, 2, 2), 76))  # 0.299 * 255

@@ -63,6 +63,24 @@ def test_everything_that_can_be_wrong(tmp_path: Path) -> None:
         assert f"warning: {says}" in text
 
 
+def test_equal_bytes_of_another_shape_or_format_are_no_copies(tmp_path: Path) -> None:
+    x = noise(6, 6)
+    for name, array in (("a", x), ("b", x.reshape(4, 9)), ("c", x.reshape(3, 4, 3))):
+        Image.fromarray(np.ascontiguousarray(array)).save(tmp_path / f"{name}.png")
+    report = check(tmp_path)
+    assert report.duplicates == []
+    Image.fromarray(x).save(tmp_path / "d.bmp")
+    assert check(tmp_path).duplicates == [["a.png", "d.bmp"]]
+
+
+@pytest.mark.parametrize(("most", "warned"), [(9, False), (10, True)])
+def test_classes_are_uneven_from_ten_to_one(tmp_path: Path, most: int, warned: bool) -> None:
+    for i in range(most):
+        picture(tmp_path / "many" / f"{i}.png", seed=i)
+    picture(tmp_path / "few" / "0.png", seed=99)
+    assert check(tmp_path).warnings == ([f"classes are uneven: many has {most} images, few has 1"] if warned else [])
+
+
 def test_suspicious_levels(tmp_path: Path) -> None:
     class_folder(tmp_path / "split", ("train", "unlabelled"))
     assert "train looks like a split but counts as a class beside unlabelled" in check(tmp_path / "split").warnings

@@ -13,7 +13,7 @@ import ganvas.data.images as module
 from ganvas.data import load, peek
 from ganvas.errors import InputError
 
-from .make import class_folder, mnist, picture
+from .make import class_folder, mnist, noise, picture
 
 
 def test_the_digits_are_those_of_scikit_learn() -> None:
@@ -117,6 +117,26 @@ def test_fingerprints_speak_of_pixels_and_not_of_places(tmp_path: Path) -> None:
     assert load(tmp_path / "b").fingerprint != first.fingerprint
     (tmp_path / "a" / "bee").rename(tmp_path / "a" / "cat")
     assert load(tmp_path / "a").fingerprint != first.fingerprint
+
+
+def test_a_fingerprint_speaks_of_the_labels(tmp_path: Path) -> None:
+    """The same pictures in the same order and the same classes, but one picture has changed sides."""
+    for root, classes in (("one", "aab"), ("two", "abb")):
+        for i, name in enumerate(classes):
+            picture(tmp_path / root / name / f"{i}.png", seed=i)
+    one, two = load(tmp_path / "one"), load(tmp_path / "two")
+    np.testing.assert_array_equal(one.x, two.x)
+    assert one.class_names == two.class_names
+    assert one.preprocessing == two.preprocessing
+    assert one.fingerprint != two.fingerprint
+
+
+def test_splits_of_one_file_are_kept_apart(tmp_path: Path) -> None:
+    """Both have the file's identity, so only their own names keep one from being served for the other."""
+    train, test = noise(3, 8, 8), noise(3, 8, 8, seed=1)
+    np.savez(tmp_path / "a.npz", x_train=train, x_test=test)
+    np.testing.assert_array_equal(load(tmp_path / "a.npz").x[:, 0], train)
+    np.testing.assert_array_equal(load(tmp_path / "a.npz", split="test").x[:, 0], test)
 
 
 def test_decoding_happens_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ganvas.data import neighbours
-from ganvas.data.neighbours import LEVELS, SHARE, groups, near_pairs
+from ganvas.data.neighbours import groups, near_pairs
 
 from .make import noise
 
@@ -12,7 +12,7 @@ from .make import noise
 def brute(thumbs: np.ndarray) -> set[tuple[int, int]]:
     x = thumbs.astype(np.float64)
     std = x.std(axis=1)
-    limit = np.minimum(LEVELS, SHARE * np.minimum(std[:, None], std))
+    limit = np.minimum(6.0, 0.05 * np.minimum(std[:, None], std))  # grey levels, share of the contrast
     distance = np.sqrt(np.square(x[:, None] - x).mean(-1))
     return {(i, j) for i, j in np.argwhere(distance <= limit).tolist() if i < j}
 
@@ -33,6 +33,20 @@ def test_no_pair_is_missed_and_none_invented(monkeypatch: pytest.MonkeyPatch) ->
         found = {tuple(pair) for pair in near_pairs(thumbs).tolist()}
         assert found == brute(thumbs)
         assert 10 < len(found) < 100
+
+
+def test_where_a_copy_ends() -> None:
+    """Six grey levels apart on average, and less where the contrast is low."""
+    harsh = np.zeros((1, 192), np.uint8)
+    harsh[:, 96:] = 247  # a contrast of 123.5, of which a twentieth is more than six levels
+    six, more = harsh + np.uint8(6), harsh + np.uint8(6)
+    more[:, ::16] += 1
+    assert len(near_pairs(np.concatenate([harsh, six]))) == 1
+    assert len(near_pairs(np.concatenate([harsh, more]))) == 0
+    pale = np.full((1, 192), 100, np.uint8)
+    pale[:, 96:] = 180  # a contrast of 40
+    assert len(near_pairs(np.concatenate([pale, pale + np.uint8(2)]))) == 1
+    assert len(near_pairs(np.concatenate([pale, pale + np.uint8(3)]))) == 0
 
 
 def test_noise_has_no_pairs_and_little_has_none() -> None:

@@ -44,6 +44,14 @@ def test_floats_of_a_clear_range_are_rounded_back(tmp_path: Path, low: float, hi
     np.testing.assert_array_equal(load(saved(tmp_path / "a.npz", x=as_float)).x[:, 0], x)
 
 
+@pytest.mark.parametrize(("scale", "shift"), [(255, 0), (127.5, 1), (1, 0)])
+def test_floats_between_two_levels_go_to_the_nearer(tmp_path: Path, scale: float, shift: float) -> None:
+    levels = np.array([[[0.4, 0.6, 99.6], [127.6, 127.4, 200.4], [1.6, 254.6, 254.4]]])
+    as_float = (levels / scale - shift).astype(np.float32)
+    x = load(saved(tmp_path / "a.npz", x=as_float)).x
+    np.testing.assert_array_equal(x, [[[[0, 1, 100], [128, 127, 200], [2, 255, 254]]]])
+
+
 def test_booleans_and_wide_integers(tmp_path: Path) -> None:
     x = noise(4, 8, 8)
     np.testing.assert_array_equal(load(saved(tmp_path / "a.npz", x=x > 99)).x[:, 0], (x > 99) * 255)

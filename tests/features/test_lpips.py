@@ -50,7 +50,8 @@ def test_equal_weights_of_one_half_give_one_minus_cosine() -> None:
     distance = LPIPS("alex", backbone("alex"), lin("alex"))
     a, b = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(2)) * 2 - 1
     expected = torch.zeros(1)
-    left, right = ((x - distance.shift) / distance.scale for x in (a, b))
+    shift, scale = torch.tensor([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]]).view(2, 1, 3, 1, 1)  # the authors'
+    left, right = ((x - shift) / scale for x in (a, b))
     for number, layer in enumerate(distance.body):
         left, right = layer(left), layer(right)
         if number in (1, 4, 7, 9, 11):

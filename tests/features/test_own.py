@@ -1,5 +1,6 @@
 """The data set's own classifier: it learns, is the same for the same seed, and is kept in a cache."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,27 @@ def test_it_learns_the_digits() -> None:
     logits = network(x[1::2]).logits
     assert logits is not None
     assert (logits.argmax(1) == y[1::2]).float().mean() > 0.92
+
+
+def test_the_rate_falls_to_zero_over_the_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates: list[float] = []
+
+    class Watched(torch.optim.AdamW):
+        def step(self, closure: None = None) -> None:
+            rates.append(self.param_groups[0]["lr"])
+            super().step(closure)
+
+    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    x, y = digits()
+    own((x, y), settings=QUICK)
+    np.testing.assert_allclose(rates, [3e-3 * (1 + np.cos(np.pi * t / 10)) / 2 for t in range(10)], rtol=1e-6)
+
+
+def test_the_defaults_are_part_of_every_score() -> None:
+    """Scores by `own` are compared by name: who changes how it is trained must raise `version`, and then this."""
+    assert asdict(Settings()) == {
+        "width": 32, "dim": 128, "batch": 128, "steps": 400, "lr": 3e-3, "weight_decay": 1e-2, "seed": 0, "version": 1,
+    }  # fmt: skip
 
 
 def test_same_seed_same_weights_other_seed_other_weights() -> None:

@@ -3,19 +3,20 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ganvas.errors import InputError
 from ganvas.features import lpips
 from ganvas.features.files import fingerprint
-from ganvas.metrics.evaluate import METRICS, Settings, evaluate, evaluate_pairs
+from ganvas.metrics.evaluate import METRICS, Metric, Settings, _intervals, evaluate, evaluate_pairs
 from ganvas.metrics.frechet import frechet_from_features
 from ganvas.metrics.kid import kid
 from ganvas.metrics.paired import ssim
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.protocol import Protocol, Score
-from ganvas.metrics.reference import gather, reference
+from ganvas.metrics.reference import Seen, gather, reference
 
 from .conftest import Pixels
 
@@ -135,6 +136,31 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
         hits += score.interval[0] <= middle <= score.interval[1]
     assert hits >= 24  # 95 % of 30 is 28.5; fewer than 24 comes about once in two thousand
     assert max(widths) < 4 * min(widths)
+
+
+def test_an_interval_is_turned_about_the_value() -> None:
+    """Skewed draws, a long tail above: what the halves scatter upwards, the truth may lie below (basic bootstrap)."""
+    draws = [float(k**2) for k in range(41)]
+    left = list(draws)
+    metric = Metric(lambda fake, real, settings: [("m", left.pop(), None)], frozenset(), frozenset())
+    found = _intervals(metric, [("m", 1000.0, None)], Seen(count=8), Seen(count=8), Settings(intervals=41))
+    assert left == []
+    low, high = np.quantile(np.array(draws) - np.mean(draws), [0.025, 0.975])
+    assert -low < high / 1.5  # skewed enough to tell
+    np.testing.assert_allclose(found["m"], (1000 - high, 1000 - low), rtol=1e-12)
+
+
+def test_the_defaults_are_those_of_the_papers(pixels: Pixels) -> None:
+    """10 splits (Salimans et al. 2016), 100 subsets of 1000 (Binkowski et al. 2018), k = 5 (Naeem et al. 2020)."""
+    assert Settings() == Settings(
+        seed=0, splits=10, subsets=100, subset_size=1000, k=5, duplicate=0.1, steps=400, intervals=0
+    )
+    fake, real = images(40, 1), images(50, 2)
+    scores = evaluate(batches(fake, 20), batches(real, 25), ["is", "prdc", "memorisation"], pixels)
+    used = {score.name: score.protocol.settings for score in scores}
+    assert used["IS-pixels"] == {"splits": 10, "seed": 0}
+    assert used["recall-pixels"] == {"k": 5}
+    assert used["NN-ratio-pixels"] == {"duplicate": 0.1}
 
 
 def test_progress_and_wrong_input(pixels: Pixels) -> None:

@@ -74,6 +74,28 @@ def test_identical_sets_give_zero_in_any_order_and_batches(count: int, dim: int)
     assert 0 <= frechet_from_features(x, x.flip(0)) <= 1e-8 * float(streamed.covariance.trace())
 
 
+def test_a_small_distance_is_not_taken_for_rounding() -> None:
+    """sigma and sigma + 1e-4 in 6 directions: 6e-8, a share of 5e-9 of the traces."""
+    one, zero = torch.eye(6, dtype=torch.float64), torch.zeros(6, dtype=torch.float64)
+    torch.testing.assert_close(frechet_distance(zero, one, zero, 1.0001**2 * one), 6e-8, rtol=1e-6, atol=0)
+    assert frechet_distance(zero, one, zero, (1 + 1e-8) ** 2 * one) == 0  # 6e-16: below what the traces resolve
+
+
+def test_a_direction_of_rounding_noise_has_no_variance() -> None:
+    """One covariance without, the other with nothing but the last direction: d^2 = 39 + 1.
+
+    The noise is of the size that rounding leaves, and positive, so that Cholesky passes: its factor would hold the
+    root of it, 6e-8.
+    """
+    d, rng = 40, torch.Generator().manual_seed(7)
+    axes = torch.linalg.qr(torch.randn(d, d, generator=rng, dtype=torch.float64)).Q
+    most, last = axes[:, :-1], axes[:, -1:]
+    noisy = most @ most.T + 4e-15 * torch.eye(d, dtype=torch.float64)
+    assert int(torch.linalg.cholesky_ex(noisy).info) == 0
+    found = frechet_distance(torch.zeros(d), noisy, torch.zeros(d), last @ last.T)
+    torch.testing.assert_close(found, float(d), rtol=1e-11, atol=0)
+
+
 class Flat(nn.Module):
     """Features of 2 x 2 pictures: their twelve numbers."""
 

@@ -26,6 +26,21 @@ def test_a_collapsed_model() -> None:
     torch.testing.assert_close(constant_share(torch.cat([real[:75], torch.full((25, 3, 4, 4), 0.3)])), 0.25)
 
 
+def test_a_duplicate_is_nearer_than_a_tenth_of_the_usual_distance() -> None:
+    """Real points at distance 1; of four samples two are 0.09 and two 0.11 apart."""
+    real = torch.arange(20.0)[:, None]
+    samples = torch.tensor([[0.0], [0.09], [5.0], [5.11]])
+    assert duplicate_share(samples, real) == 0.5
+    assert duplicate_share(samples, real, threshold=0.12) == 1
+    assert duplicate_share(samples * 3, real * 3) == 0.5
+
+
+def test_an_image_is_blank_up_to_two_grey_levels() -> None:
+    levels = torch.zeros(3, 1, 2, 2)
+    levels[1, 0, 0, 0], levels[2, 0, 0, 0] = 1.9 / 255, 2.1 / 255
+    torch.testing.assert_close(constant_share(levels), 2 / 3)
+
+
 def test_scores() -> None:
     assert separation(torch.tensor([1.0, 2, 3]), torch.tensor([0.0, 2])) == (1 + 1.5 + 2) / 6  # a tie counts one half
     assert separation(torch.arange(5.0) + 10, torch.arange(4.0)) == 1

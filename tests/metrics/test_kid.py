@@ -1,5 +1,6 @@
 """KID: the double sum by hand, torchmetrics on the same features, independence of order."""
 
+import numpy as np
 import pytest
 import torch
 from torchmetrics.image.kid import KernelInceptionDistance
@@ -41,6 +42,17 @@ def test_agrees_with_torchmetrics() -> None:
     found = kid(fake.flatten(1).float(), real.flatten(1).float(), subsets=2, subset_size=100)
     torch.testing.assert_close(found.value, oracle.compute()[0].item(), rtol=1e-4, atol=0)
     torch.testing.assert_close(found.value, polynomial_mmd(fake.flatten(1), real.flatten(1)), rtol=1e-10, atol=0)
+
+
+def test_value_and_spread_are_those_of_the_subsets() -> None:
+    """The spread divides by the number of subsets, as the field prints it; of one subset it is 0."""
+    x, y = sets(80, 60)
+    found = kid(x, y, subsets=3, subset_size=20)
+    assert len(found.values) == 3
+    np.testing.assert_allclose(found.value, np.mean(found.values.numpy()), rtol=1e-12)
+    np.testing.assert_allclose(found.spread, np.std(found.values.numpy(), ddof=0), rtol=1e-12)
+    assert kid(x, y, subsets=1, subset_size=20).spread == 0
+    assert len(kid(x[:60], y, subsets=3, subset_size=60).values) == 1  # every further one would be the same
 
 
 def test_order_does_not_matter_and_the_seed_does() -> None:

@@ -102,6 +102,8 @@ def test_settings_one_by_one_and_versions_apart() -> None:
     assert differences(FULL, changed) == ["settings.k", "settings.splits"]
     assert field(changed, "settings.k") == 5
     assert version_differences(FULL, changed) == ["torch"]
+    drawn = FULL.model_copy(update={"settings": {**FULL.settings, "intervals": 40, "intervals_seed": 3}})
+    assert differences(FULL, drawn) == differences(drawn, FULL) == []  # the number is the same with and without one
     assert {"python", "torch", "numpy", "pillow", "ganvas"} == set(versions())
     with pytest.raises(ValidationError, match="frozen"):
         FULL.ema = False

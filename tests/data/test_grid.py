@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ganvas.data.grid import film, grid, save_film, to_pil
+
+from .make import noise
+
+
+def durations(path: Path) -> list[int]:
+    """How long each picture of a GIF is shown, in milliseconds."""
+    with Image.open(path) as image:
+        assert image.info["loop"] == 0  # for ever
+        found = []
+        for frame in range(image.n_frames):
+            image.seek(frame)
+            found.append(image.info["duration"])
+    return found
+
+
+def test_the_last_picture_of_a_film_is_held_for_two_seconds(tmp_path: Path) -> None:
+    pictures = [to_pil(noise(3, 8, 8, seed=i)) for i in range(4)]
+    save_film(pictures, tmp_path / "a.gif", seconds=2.0)
+    assert durations(tmp_path / "a.gif") == [500, 500, 500, 2000]
+    save_film(pictures, tmp_path / "b.gif", seconds=0.01)
+    assert durations(tmp_path / "b.gif") == [40, 40, 40, 2000]  # faster than that is a flicker
+
+
+def test_a_long_film_is_thinned_and_keeps_its_ends(tmp_path: Path) -> None:
+    frames = [tmp_path / f"{i:02}.png" for i in range(10)]
+    for i, path in enumerate(frames):
+        Image.new("L", (8, 8), 20 * i).save(path)
+    film(frames, tmp_path / "a.gif", seconds=1.0, most=4)
+    with Image.open(tmp_path / "a.gif") as image:
+        shown = []
+        for frame in range(image.n_frames):
+            image.seek(frame)
+            shown.append(np.asarray(image.convert("L"))[0, 0].item())
+    assert shown == [0, 60, 120, 180]
+
+
+def test_a_grid_is_filled_row_by_row_on_white() -> None:
+    sheet = np.asarray(grid(np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1).repeat(60, 2).repeat(50, 3), 3, gap=2))
+    assert sheet.shape == (2 * 62 + 2, 3 * 52 + 2)
+    assert [sheet[2, 2], sheet[2, 54], sheet[2, 106], sheet[64, 2], sheet[64, 54]] == [0, 1, 2, 3, 4]
+    assert sheet[64, 106] == sheet[0, 0] == sheet[-1, -1] == 255
+    assert grid(np.zeros((1, 3, 8, 8), np.uint8), gap=0).size == (48, 48)  # enlarged, pixel by pixel
