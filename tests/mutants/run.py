@@ -87,15 +87,20 @@ def copy_of(root: Path) -> Iterator[Path]:
         yield copy
 
 
-def status(copy: Path, tests: str) -> int:
-    """pytest's exit status for these tests, in the copy and with its packages; 1 where they do not end."""
+def tried(copy: Path, tests: str) -> tuple[int, str]:
+    """pytest's exit status for these tests, in the copy and with its packages, and what failed first.
+
+    Tests that do not end have failed, and so have those that a signal ends.
+    """
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [*_PYTEST, *tests.split()]
     try:
         done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, timeout=LIMIT, check=False)
     except subprocess.TimeoutExpired:
-        return _FAILED
-    return done.returncode if done.returncode >= 0 else _FAILED  # killed by a signal: a crash is noticed
+        return _FAILED, f"no end after {LIMIT} s"
+    lines = (done.stdout + done.stderr).decode(errors="replace").splitlines()
+    failed = [line for line in lines if line.startswith(("FAILED ", "ERROR ", "ERROR:"))]
+    return done.returncode if done.returncode >= 0 else _FAILED, "".join(failed[:1])
 
 
 def survives(copy: Path, mutant: Mutant, text: str) -> bool:
@@ -104,7 +109,7 @@ def survives(copy: Path, mutant: Mutant, text: str) -> bool:
     whole = path.read_bytes()
     try:
         path.write_text(text, encoding="utf-8")
-        return status(copy, mutant.tests) not in (_FAILED, _INTERRUPTED)
+        return tried(copy, mutant.tests)[0] not in (_FAILED, _INTERRUPTED)
     finally:
         path.write_bytes(whole)
 
@@ -118,15 +123,16 @@ def run(root: Path, mutants: list[Mutant], sample: int | None = None, seed: int 
     if sample is not None:
         chosen = sorted(random.Random(seed).sample(chosen, min(sample, len(chosen))), key=mutants.index)
     ends = {"killed": 0, "survived": 0, "equivalent": 0, "untested": 0}
-    healthy: dict[str, bool] = {}  # tests -> whether they pass when nothing is broken; else a failure says nothing
+    whole: dict[str, tuple[int, str]] = {}  # tests -> how they end when nothing is broken: a failure would say nothing
     with copy_of(root) as copy:
         for mutant in chosen:
             started = time.monotonic()
-            if mutant.tests not in healthy:
-                healthy[mutant.tests] = status(copy, mutant.tests) == _PASSED
-            end = _end(copy, mutant) if healthy[mutant.tests] else "untested"
+            if mutant.tests not in whole:
+                whole[mutant.tests] = tried(copy, mutant.tests)
+            code, why = whole[mutant.tests]
+            end = _end(copy, mutant) if code == _PASSED else "untested"
             ends[end] += 1
-            print(f"{end:10} {time.monotonic() - started:4.0f} s  {mutant}{_note(mutant, end)}", flush=True)
+            print(f"{end:10} {time.monotonic() - started:4.0f} s  {mutant}{_note(mutant, end, why)}", flush=True)
     print(", ".join(f"{count} {end}" for end, count in ends.items()) + f", {len(stale)} no longer apply")
     return 1 if ends["survived"] or ends["untested"] else 0
 
@@ -139,10 +145,10 @@ def _end(copy: Path, mutant: Mutant) -> str:
     return "equivalent" if mutant.equivalent else "survived"
 
 
-def _note(mutant: Mutant, end: str) -> str:
+def _note(mutant: Mutant, end: str, why: str) -> str:
     """What whoever reads the line must mend or know."""
     if end == "untested":
-        return f"  (without it, {mutant.tests} must pass and do not)"
+        return f"  (without it, {mutant.tests} must pass and do not: {why})"
     if end == "equivalent":
         return f"  ({mutant.equivalent})"
     return "  (marked equivalent, but a test tells: clear the mark)" if end == "killed" and mutant.equivalent else ""

@@ -82,11 +82,15 @@ def test_a_mutant_that_stops_the_import_is_killed(tree: Path, capsys: pytest.Cap
     assert "1 killed" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("tests", ["tests/test_broken.py", "tests/test_gone.py"])
-def test_tests_that_fail_anyway_tell_nothing(tree: Path, tests: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("tests", "why"), [("tests/test_broken.py", "FAILED tests/test_broken.py"), ("tests/test_gone.py", "ERROR: file")]
+)
+def test_tests_that_fail_anyway_tell_nothing(
+    tree: Path, tests: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([], tree, listed(tree, ("2 * x", "3 * x"), tests=tests)) == 1
     said = capsys.readouterr().out
-    assert f"without it, {tests} must pass and do not" in said
+    assert f"without it, {tests} must pass and do not: {why}" in said
     assert "0 killed, 0 survived, 0 equivalent, 1 untested" in said
 
 
