@@ -1,8 +1,9 @@
 """The residual networks of SAGAN and BigGAN (Zhang et al. 2019, arXiv 1805.08318; Brock et al. 2019, arXiv 1809.11096).
 
 SAGAN is this network with per-class tables and the whole z in the first layer; BigGAN adds the shared embedding and
-z in every block; SN-GAN is the thin D without attention. Module names and state-dict keys are BigGAN-PyTorch's, so
-its checkpoints load as they are. The objectives are the papers'; BigGAN-deep is in `biggan_deep.py`.
+z in every block; IC-GAN (Casanova et al. 2021, arXiv 2109.05070) adds the features of an instance, beside the class or
+instead of it; SN-GAN is the thin D without attention. Module names and state-dict keys are BigGAN-PyTorch's and
+IC-GAN's, so checkpoints load as they are. The objectives are the papers'; BigGAN-deep is in `biggan_deep.py`.
 """
 
 from __future__ import annotations
@@ -57,12 +58,13 @@ D_BLOCKS: dict[int, tuple[tuple[int, ...], int]] = {
 
 
 class Generator(nn.Module):
-    """G(z, G.shared(y)).  z [N, dim_z], y [N] int64 (None if unconditional) -> [N, channels, R, R] in [-1, 1]
+    """G(z, G.shared(y), G.shared_feat(h)).  z [N, dim_z], y [N] int64, h [N, dim_h] -> [N, channels, R, R] in [-1, 1]
 
     `shared_dim` 0: per-class tables, and `shared` hands y through. `hier`: z is cut into one chunk for the first
-    layer and one per block, which joins the class embedding as [y, chunk]. `num_classes` 0: unconditional, blocks
-    see their chunk alone, or have plain batch norm. `attention`: sizes after which a non-local block stands. `slope`
-    other than 0: LeakyReLU everywhere, in G as in D.
+    layer and one per block, which joins the class embedding as [y, chunk]. `num_classes` 0: no classes, y is None.
+    `dim_h`: the length of instance features, 2048 in IC-GAN, h of unit length; 0: none, h is None. With neither,
+    blocks see their chunk alone, or have plain batch norm. `attention`: sizes after which a non-local block stands.
+    `slope` other than 0: LeakyReLU everywhere, in G as in D.
     """
 
     def __init__(
@@ -84,6 +86,8 @@ class Generator(nn.Module):
         bias_init: BiasInit = "zero",
         fused: bool = True,
         slope: float = 0.0,
+        dim_h: int = 0,
+        shared_dim_feat: int = 512,
     ) -> None:
         super().__init__()
         inputs, outputs = (tuple(ch * m for m in row) for row in from_table(G_BLOCKS, resolution))
@@ -97,13 +101,16 @@ class Generator(nn.Module):
         self.hier, self.chunk = hier, dim_z // slots
         if hier and num_classes and not shared_dim:
             raise InputError("hier joins z to a shared class embedding; give shared_dim (128 in BigGAN) or hier=False")
+        if dim_h and num_classes and not shared_dim:
+            raise InputError("instance features join a shared class embedding; give shared_dim (128) or num_classes=0")
         shared_dim = shared_dim if num_classes else 0
         conv, linear = conv_and_linear(sn, sn_eps)
-        condition_dim = shared_dim + (self.chunk if hier else 0)
+        condition_dim = shared_dim + (shared_dim_feat if dim_h else 0) + (self.chunk if hier else 0)
         norm = batch_norm(linear, condition_dim, num_classes, bn_eps, bn_momentum)
 
         # Not spectrally normalised: BigGAN-PyTorch notes that doing so cripples G at random.
         self.shared = nn.Embedding(num_classes, shared_dim) if shared_dim else Passthrough()
+        self.shared_feat = linear(dim_h, shared_dim_feat) if dim_h else Passthrough()
         self.linear = linear(self.chunk, inputs[0] * 16)
         blocks: list[list[nn.Module]] = [
             [GBlock(cin, cout, conv, norm, fused, slope)] for cin, cout in zip(inputs, outputs)
@@ -116,17 +123,20 @@ class Generator(nn.Module):
         )
         initialise(self, init, bias_init)
 
-    def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
-        """`y` is already embedded, `G.shared(y)`, so that classes can be mixed."""
-        first, conditions = self.conditions(z, y)
-        h = self.linear(first).view(len(z), -1, 4, 4)
+    def forward(self, z: Tensor, y: Tensor | None = None, h: Tensor | None = None) -> Tensor:
+        """Both are already embedded, `G.shared(y)` and `G.shared_feat(h)`, so that they can be mixed."""
+        first, conditions = self.conditions(z, y if h is None else h if y is None else torch.cat([y, h], 1))
+        x = self.linear(first).view(len(z), -1, 4, 4)
         for stage, condition in zip(self.blocks, conditions):
             for block in stage.children():
-                h = block(h, condition)
-        return torch.tanh(self.output_layer(h))
+                x = block(x, condition)
+        return torch.tanh(self.output_layer(x))
 
     def conditions(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
-        """What the first layer sees, and what each block sees: y, or [y, chunk of z] with y FIRST."""
+        """What the first layer sees, and what each block sees: y, or [y, chunk of z] with y FIRST.
+
+        y is the whole condition: class, features, or [class, features].
+        """
         if not self.hier:
             return z, [y] * len(self.blocks)
         first, *rest = torch.split(z, self.chunk, dim=1)
@@ -177,9 +187,10 @@ class Trunk(nn.Module):
 
 
 class Discriminator(Trunk):
-    """D(x, y).  x [N, channels, R, R], y [N] int64 (None if unconditional) -> [N, 1]
+    """D(x, y, h).  x [N, channels, R, R], y [N] int64, h [N, dim_h] (None without) -> [N, 1]
 
-    linear(h) + <embed(y), h> with h the features summed over pixels (projection, Miyato & Koyama 2018).
+    linear(f) + <e, f> with f the image's features summed over pixels (projection, Miyato & Koyama 2018). e is embed(y),
+    or linear_feat(h), or half of either, [embed(y), linear_feat(h)] (IC-GAN).
     """
 
     def __init__(
@@ -196,15 +207,22 @@ class Discriminator(Trunk):
         bias_init: BiasInit = "zero",
         fused: bool = True,
         slope: float = 0.0,
+        dim_h: int = 0,
     ) -> None:
         super().__init__(resolution, ch, channels, attention, wide, placement, sn_eps, fused, slope)
         self.num_classes = num_classes
+        part = self.num_features // 2 if dim_h and num_classes else self.num_features
         self.linear = SNLinear(self.num_features, 1, eps=sn_eps)
-        self.embed = SNEmbedding(num_classes, self.num_features, eps=sn_eps) if num_classes else None
+        self.embed = SNEmbedding(num_classes, part, eps=sn_eps) if num_classes else None
+        self.linear_feat = SNLinear(dim_h, part, eps=sn_eps) if dim_h else None
         initialise(self, init, bias_init)
 
-    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        return project(self.linear, self.embed, self.features(x), y)
+    def forward(self, x: Tensor, y: Tensor | None = None, h: Tensor | None = None) -> Tensor:
+        if self.linear_feat is None:
+            return project(self.linear, self.embed, self.features(x), y)
+        f, e = self.features(x), self.linear_feat(h)
+        e = e if self.embed is None else torch.cat([self.embed(y), e], 1)
+        return self.linear(f) + (e * f).sum(1, keepdim=True)
 
 
 class GBlock(nn.Module):
