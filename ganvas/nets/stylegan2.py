@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,8 @@ class Synthesis(nn.Module):
     def forward(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         if noise is not None and len(noise) != len(self.noise_sizes):
             raise ValueError(f"{len(noise)} noise images, expected {len(self.noise_sizes)}: of {self.noise_sizes}")
-        x = rgb = None
+        x: Tensor | None = None
+        rgb: Any = None
         layer = 0
         for size in self.sizes:
             block = self.get_submodule(f"b{size}")
@@ -129,9 +131,9 @@ class SynthesisBlock(nn.Module):
 
 
 class SynthesisLayer(nn.Module):
-    """lrelu(modulated conv(x) + strength * noise + bias).  x [N, in, S, S] (S/2 with up), w [N, dim_w] -> [N, out, S, S]
+    """lrelu(modulated conv(x) + strength * noise + bias).  x [N, in, S, S], w [N, dim_w] -> [N, out, S, S]
 
-    Weights from N(0, 1) without He's constant: demodulation divides any scale out.
+    With `up` x comes at S/2. Weights from N(0, 1) without He's constant: demodulation divides any scale out.
     """
 
     resample_filter: Tensor
