@@ -120,7 +120,9 @@ def _encoded(text: Any, encoding: Any = "latin1") -> bytes:
 MAKERS: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _ordered,
     "builtins.set": make_set,
+    "builtins.frozenset": make_set,
     "__builtin__.set": make_set,
+    "__builtin__.frozenset": make_set,
     "_codecs.encode": _encoded,  # how Python 2's protocols hold bytes
     "torch._utils._rebuild_tensor": _tensor,
     "torch._utils._rebuild_tensor_v2": _tensor,

@@ -72,7 +72,7 @@ def state_dict(network: Any, name: str = "the network") -> dict[str, Tensor]:
         prefix, record = waiting.pop()
         module = _module(record)
         if module is None:
-            raise InputError(f"{name} holds no torch module at {prefix or 'its top'!r}; give a pickled network")
+            raise InputError(f"{name} holds no torch module at {prefix or 'its top'}; give a pickled network")
         fleeting = module.get("_non_persistent_buffers_set") or ()
         for kind in ("_parameters", "_buffers"):
             for key, value in (module.get(kind) or {}).items():
