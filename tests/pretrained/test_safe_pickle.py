@@ -39,6 +39,7 @@ class Net(nn.Module):
         self.register_buffer("view", torch.arange(6.0).view(2, 3).t())
         self.register_buffer("fleeting", torch.ones(1), persistent=False)
         self.register_parameter("none", None)
+        self.register_module("gone", None)
 
 
 class Call:
