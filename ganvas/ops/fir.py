@@ -3,10 +3,10 @@
 A filter is a [T, T] tensor that sums to 1, T even and symmetric, by default outer([1, 3, 3, 1]) / 64. Outside the image
 is zero. No layer stands here, only functions of tensors; nearest and average resampling are in `resample.py`.
 
-The filter runs as a depthwise convolution. On one CPU core that was the fastest of seven ways at most sizes, forward
-and backward: separable passes, one channel folded into the batch, repeated averaging, sums of slices, products with
-banded matrices. A filter and a 3x3 kernel merged into one 6x6 kernel cost more than both one after the other.
-`benchmarks/fir.py` measures them again.
+The filter runs as a depthwise convolution. On one CPU core that was the fastest of five ways at most sizes, forward
+and backward; the others are separable passes, one channel folded into the batch, repeated averaging, sums of slices. A
+filter and a 3x3 kernel merged into one 6x6 kernel cost more than both one after the other.
+`python benchmarks/fir.py` measures them again.
 """
 
 from __future__ import annotations

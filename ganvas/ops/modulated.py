@@ -2,8 +2,9 @@
 
 Scaled: scale the input by the style, convolve once for the whole batch, scale the output by the demodulation. Grouped:
 give every sample a kernel of its own and convolve in groups. They differ by rounding alone, and both can be
-differentiated twice. Scaled is the default: on one CPU core it was faster or as fast at every size tried, 8x as fast
-for a batch of 8 at 512 channels and 8x8 pixels (`benchmarks/fir.py`), and it needs no memory for N kernels.
+differentiated twice. Scaled is the default: on one busy CPU core, forward and
+backward, it was between a little slower (64 to 128 channels on large images) and eight times as fast (batch of 8, 512
+channels, 8x8 pixels; `python benchmarks/fir.py`), and it needs no memory for N kernels.
 """
 
 from __future__ import annotations

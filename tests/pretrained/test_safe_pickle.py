@@ -246,6 +246,8 @@ def test_what_is_named_is_never_imported(tmp_path, monkeypatch):
         (b"ctorch._utils\n_rebuild_tensor_v2\n(NI0\n(I1\ntI1\ntR.", "Storage"),
         (b"cnumpy.core.multiarray\n_reconstruct\n(cevil\nkind\n(I0\ntS'b'\ntR.", "unknown kind"),
         (pickle.dumps(Call(OrderedDict, [([], 1)])), "as a key"),
+        (pickle.dumps(np.arange(3, dtype=">i4"), protocol=4), "big-endian"),
+        (b"c__builtin__\neval\n.", "__builtin__.eval"),
     ],
 )
 def test_damage_and_tricks_are_one_line(data, message):
@@ -282,6 +284,10 @@ def test_modules_nested_without_end_are_refused(monkeypatch):
     module["_modules"]["self"] = module
     with pytest.raises(InputError, match="more than 100 modules"):
         state_dict(loads(pickle.dumps(module)))
+    ring: dict[str, Any] = {}
+    ring["ring"] = ring
+    with pytest.raises(InputError, match="no torch module at its top"):
+        state_dict(loads(pickle.dumps(ring)))
     with pytest.raises(InputError, match="no torch module at its top"):
         state_dict(loads(pickle.dumps({"a": [1]})))
 
