@@ -52,7 +52,11 @@ def import_model(
     k = recipe.config.num_classes
     if class_names is not None and len(class_names) != k:
         raise InputError(f"{len(class_names)} class names for {k} classes; give one line for each class")
-    gan = recipe.on_meta().to_empty(device="cpu")  # every number comes from the files: initialising would be wasted
+    gan = recipe.on_meta()
+    new = sorted(gan.players().keys() - parts_of(foreign).keys())
+    # Where every number comes from the files, initialising would be wasted.
+    gan = recipe.build(0) if new else gan.to_empty(device="cpu")
+    foreign.notes.extend(f"{name} is not among the files: it is as initialised, seed 0" for name in new)
     fill(gan, foreign)
     gan.class_names = class_names or []
     description = Description(
@@ -104,10 +108,14 @@ def likeliest(foreign: Imported) -> str:
     raise InputError("no preset has networks like these weights; give one with --preset")
 
 
+def parts_of(foreign: Imported) -> dict[str, State]:
+    """The imported state of each module, by name."""
+    return {"G": foreign.G, **({"D": foreign.D} if foreign.D is not None else {}), **foreign.parts}
+
+
 def fill(gan: GAN, foreign: Imported) -> None:
     """Copies imported weights into the networks; every key must fit."""
-    parts: dict[str, State] = {"G": foreign.G, **({"D": foreign.D} if foreign.D is not None else {}), **foreign.parts}
-    for name, state in parts.items():
+    for name, state in parts_of(foreign).items():
         broken = next((key for key, value in state.items() if not value.isfinite().all()), None)
         if broken is not None:
             raise InputError(f"{broken} of {name} is not finite: such weights make no images; take another checkpoint")
