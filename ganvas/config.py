@@ -14,6 +14,7 @@ from ganvas.errors import InputError
 
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
 ANY = "anything but nothing"
+COUNTS = ("_width", "_ch", "_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 
 def only(default: Any, *, either: bool = False, **when: Any) -> Any:
@@ -71,8 +72,8 @@ class Config(BaseModel):
     def _possible(self) -> Self:
         if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} cannot be split into accumulate={self.accumulate} equal parts")
-        for name, value in self:  # no field of any paper means something below 0, and no width or size at 0
-            least = 1 if name.endswith("_width") or name in ("channels", "dim_z") else 0
+        for name, value in self:  # no field of any paper means something below 0, and no width or count at 0
+            least = 1 if name.endswith(COUNTS) or name in ("channels", "dim_z") else 0
             if isinstance(value, int | float) and value < least:
                 raise ValueError(f"{name}={value}, expected {least} or more")
         if self.images < 1:

@@ -19,6 +19,33 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+def user_cache() -> Path:
+    """$GANVAS_CACHE, or the platform's place for files that can be made again."""
+    if named := os.environ.get("GANVAS_CACHE"):
+        return Path(named).expanduser()
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("ganvas", appauthor=False))
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """One process at a time; yields whether the lock is held: some file systems have none, then nobody waits."""
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
 @contextmanager
 def one_line(path: Path) -> Iterator[None]:
     """Turns what an operating system says while writing `path` into one line for people."""

@@ -139,7 +139,7 @@ class GAN(nn.Module, Generic[C]):
     def draw(self, real: Batch, rng: torch.Generator) -> Any:
         """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU.
 
-        Drawn once for the whole batch of the step, then cut together with it.
+        A record of rows: drawn once for the whole batch of the step, then cut together with it.
         """
         n, k, device = len(real.x), self.config.num_classes, real.x.device
         return Drawn(
@@ -180,8 +180,9 @@ class GAN(nn.Module, Generic[C]):
         if len(self.config.shape) == 1:
             return Picture(self.sample(2000, seed=0), real=real.x)
         k = self.config.num_classes
-        n = 8 * min(max(k, 8), 10)
-        return Picture(self.sample(n, seed=0, classes=[i // 8 % k for i in range(n)] if k else None), 8)
+        n, at_once = 8 * min(max(k, 8), 10), 64 if max(self.config.shape) <= 64 else 8  # large images one row at a time
+        classes = [i // 8 % k for i in range(n)] if k else None
+        return Picture(self.sample(n, seed=0, classes=classes, batch=at_once), 8)
 
     # ---- sampling: seed and condition to image
     def given(self, seeds: Sequence[int]) -> Given:

@@ -50,6 +50,8 @@ def paired(a: R, b: R, join: Callable[[str, Tensor, Tensor], Tensor]) -> R:
             changed[f.name] = paired(left, right, join)
         elif isinstance(left, Tensor) and left.dim():
             changed[f.name] = join(f.name, left, right)
+        elif _are_tensors(left):
+            changed[f.name] = type(left)(join(f.name, x, y) if x.dim() else x for x, y in zip(left, right))
     return replace(a, **changed)  # type: ignore[type-var]
 
 
@@ -61,7 +63,7 @@ def _mapped(record: R, change: Callable[[Tensor], Tensor], whole: bool = False) 
             changed[f.name] = _mapped(value, change, whole)
         elif isinstance(value, Tensor) and (whole or value.dim()):
             changed[f.name] = change(value)
-        elif isinstance(value, list | tuple) and value and all(isinstance(v, Tensor) for v in value):
+        elif _are_tensors(value):
             changed[f.name] = type(value)(change(v) if whole or v.dim() else v for v in value)
     return replace(record, **changed)  # type: ignore[type-var]
 
@@ -79,6 +81,10 @@ def _joined(values: list[Any]) -> Any:
         return concat(values)
     if isinstance(first, Tensor) and first.dim():
         return torch.cat(values)
-    if isinstance(first, list | tuple) and first and all(isinstance(v, Tensor) for v in first):
-        return type(first)(torch.cat(list(column)) for column in zip(*values))
+    if _are_tensors(first):
+        return type(first)(torch.cat(column) if column[0].dim() else column[0] for column in zip(*values))
     return first
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(v, Tensor) for v in value)

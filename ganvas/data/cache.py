@@ -14,9 +14,8 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,9 @@ from typing import Any
 import numpy as np
 
 from ganvas.errors import InputError
+from ganvas.files import locked, user_cache
 
+LOCKS = ".locks"  # the folder of the locks, which stay: removing a held lock would split those who wait
 VERSION = 1  # of the layout and of the decoding rules: a change of either must not meet an old entry
 _SPOTS, _SPOT_BYTES = 16, 1 << 20  # how much of a big file is hashed when an entry is opened
 
@@ -44,13 +45,7 @@ Builder = Callable[[Path], dict[str, Any]]
 
 def cache_directory() -> Path:
     """$GANVAS_CACHE, or the platform's place for files that can be made again."""
-    if named := os.environ.get("GANVAS_CACHE"):
-        return Path(named).expanduser()
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "ganvas"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / "ganvas" / "Cache"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ganvas"
+    return user_cache()
 
 
 def digest(value: Any) -> str:
@@ -66,7 +61,7 @@ def opened(key: Any, build: Builder, directory: Path | None = None) -> Entry:
         return entry
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with _locked(root / f"{name}.lock") as alone:
+        with locked(root / LOCKS / name) as alone:
             return _read(root / name) or _built(root, name, build, alone)
     except OSError as error:
         raise InputError(_trouble(error, root)) from error
@@ -142,35 +137,6 @@ def _sync(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[bool]:
-    """One builder at a time, told True; without fcntl (Windows) or on file systems without locks, any number, told
-    False: then the rename decides."""
-    try:
-        import fcntl
-    except ImportError:
-        yield False
-        return
-    held = True
-    while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except OSError:
-            held = False
-            break
-        # The holder removes the file before it lets go; whoever waited for the removed file tries the new one.
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                break
-        os.close(handle)
-    try:
-        yield held
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(handle)
 
 
 def _trouble(error: OSError, root: Path) -> str:

@@ -38,17 +38,18 @@ class Average:
 
 
 def unmoved(gan: GAN) -> float:
-    """The share of its first weights that the average will still hold when the run ends."""
-    c, start, share = gan.config, gan.iteration, 1.0
+    """The share of its first weights that the average will still hold when the run ends, counted as the loop counts."""
+    c, start, share = gan.config, (gan.iteration, gan.images_seen), 1.0
+    gan.iteration = gan.images_seen = 0
     try:
-        for i in range(c.images // (c.batch * max(phase.repeat for phase in gan.phases()))):
-            gan.iteration = i + 1
+        while gan.images_seen < c.images and share > 1e-4:
+            longest = max(phase.repeat for phase in gan.phases() if gan.iteration % phase.every == 0)
+            gan.images_seen += longest * c.batch
+            gan.iteration += 1
             share *= gan.decay()
-            if share < 1e-4:
-                return 0.0
     finally:
-        gan.iteration = start
-    return share
+        gan.iteration, gan.images_seen = start
+    return share if share > 1e-4 else 0.0
 
 
 def _move(mean: Tensor, value: Tensor, decay: float) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,6 @@ from torch import Tensor
 from ganvas import files
 from ganvas.errors import InputError
 from ganvas.files import write_atomic, write_text
-
-
-def default_cache() -> Path:
-    """$GANVAS_CACHE, or `ganvas` in the user's cache directory."""
-    home = os.environ.get("GANVAS_CACHE")
-    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "ganvas"
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
-from ganvas.features.files import default_cache, download, hash_file, load_state
+from ganvas.features.files import download, hash_file, load_state
 from ganvas.features.resize import RESIZES
+from ganvas.files import user_cache
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{FILE}"
@@ -256,7 +257,7 @@ def inception(
     weights: Path | None = None, cache: Path | None = None, dim: int = 2048, resize: str = "tf1_bilinear"
 ) -> Inception:
     """The FID network from a file, or from a download that is kept in `cache` and checked by its SHA-256."""
-    path = weights or download(URL, (cache or default_cache()) / FILE, SHA256)
+    path = weights or download(URL, (cache or user_cache()) / FILE, SHA256)
     state = load_state(path)
     found = hash_file(path)
     # Another container of tensors is told apart by the tensors themselves, so that a renamed copy has the same name.

@@ -83,8 +83,6 @@ def recipe_of(foreign: Imported, preset: str | None, overrides: dict[str, Any]) 
     row = presets.preset(preset or likeliest(foreign))
     kind = PAPERS[row.paper].config_type
     known = set(kind.model_fields)
-    if foreign.D is None and "G_only" in known:
-        found["G_only"] = True
     if needed := lacking(foreign, known):
         raise InputError(f"{row.name} has no {', '.join(needed)}, which these weights need; leave --preset out")
     for key in foreign.alike:

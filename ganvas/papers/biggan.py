@@ -7,10 +7,9 @@ paper and of BigGAN-PyTorch's scripts (presets/biggan.toml), the networks (nets/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from pydantic import model_validator
 from torch import Tensor, nn
 
 from ganvas import config, gan, losses, rng
@@ -67,12 +66,6 @@ class Config(config.Config):
     D_steps: int = only(2, **TRAINS)  # per generator step
     ortho: float = only(1e-4, **TRAINS)  # strength of orthogonal regularisation of G
     ortho_form: Literal["paper", "code"] = only("paper", ortho=ANY, **TRAINS)  # code: BigGAN-PyTorch's, half of it
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.D_steps < 1 or self.G_ch < 1 or self.D_ch < 1 or self.dim_z < 1 or self.ortho < 0:
-            raise ValueError("D_steps, G_ch, D_ch and dim_z must be at least 1, ortho at least 0")
-        return self
 
 
 @dataclass(frozen=True)

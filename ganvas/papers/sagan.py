@@ -45,8 +45,6 @@ class Config(config.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.D_steps < 1 or self.G_ch < 1 or self.D_ch < 1 or self.dim_z < 1:
-            raise ValueError("D_steps, G_ch, D_ch and dim_z must be at least 1")
         if min(self.G_ch, self.D_ch) * 4 < 8 and (self.G_attention or self.D_attention):
             raise ValueError("attention needs at least 8 channels where it stands: raise G_ch and D_ch to 2 or more")
         return self

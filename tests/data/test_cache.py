@@ -4,11 +4,13 @@ import errno
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 from ganvas.data import cache, load
@@ -16,6 +18,11 @@ from ganvas.data.cache import cache_directory, opened
 from ganvas.errors import InputError
 
 from .make import class_folder
+
+
+def entries(root: Path) -> list[Path]:
+    """What is in a cache beside the locks."""
+    return [path for path in root.iterdir() if path.name != cache.LOCKS]
 
 
 def build_counting(folder: Path) -> dict[str, Any]:
@@ -34,7 +41,7 @@ def test_an_entry_is_built_once_and_mapped(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.x.ravel(), range(8))
     np.testing.assert_array_equal(again.y, [0, 1])
     assert opened(["b"], build_counting, tmp_path).meta != first.meta
-    assert len(list(tmp_path.iterdir())) == 2  # neither locks nor temporary folders stay
+    assert len(entries(tmp_path)) == 2  # no temporary folders stay
 
 
 def test_an_entry_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +50,7 @@ def test_an_entry_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypa
     built: list[int] = []
 
     def sync(path: Path) -> None:
-        named = any((folder / "meta.json").exists() for folder in tmp_path.iterdir() if folder.suffix != ".tmp")
+        named = any((folder / "meta.json").exists() for folder in entries(tmp_path) if folder.suffix != ".tmp")
         synced.append(f"{path.name}{' afterwards' if named else ''}")
 
     def build(folder: Path) -> dict[str, Any]:
@@ -54,7 +61,7 @@ def test_an_entry_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypa
     opened(["a"], build, tmp_path)
     assert sorted(synced[:-1]) == ["meta.json", "x.raw", "y.raw"]
     assert synced[-1] == f"{tmp_path.name} afterwards"
-    (folder,) = tmp_path.iterdir()
+    (folder,) = entries(tmp_path)
     assert built == [folder.stat().st_ino]
 
 
@@ -79,7 +86,7 @@ def break_entry(folder: Path, how: str) -> None:
 @pytest.mark.parametrize("how", ["cut", "flipped", "gone", "labels", "meta", "no meta", "other meta"])
 def test_a_damaged_entry_is_rebuilt(tmp_path: Path, how: str) -> None:
     first = opened(["a"], build_counting, tmp_path)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = entries(tmp_path)
     break_entry(folder, how)
     again = opened(["a"], build_counting, tmp_path)
     assert again.meta["at"] > first.meta["at"]
@@ -94,7 +101,7 @@ def test_damage_in_a_big_file_is_seen(tmp_path: Path, monkeypatch: pytest.Monkey
         return {"shape": [64, 1, 8, 8], "at": time.monotonic_ns()}
 
     first = opened(["a"], big, tmp_path)
-    (folder,) = tmp_path.iterdir()
+    (folder,) = entries(tmp_path)
     with (folder / "x.raw").open("r+b") as file:
         file.seek(-1, os.SEEK_END)
         file.write(b"x")
@@ -131,7 +138,7 @@ def test_two_processes_at_once(tmp_path: Path, locks: bool, monkeypatch: pytest.
         process.join(30)
         assert process.exitcode == 0
     assert len(builders) == 1
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(entries(tmp_path)) == 1
 
 
 def hang(folder: Path) -> dict[str, Any]:
@@ -150,9 +157,9 @@ def test_killed_while_building_leaves_no_half_entry(tmp_path: Path) -> None:
     os.kill(process.pid, signal.SIGKILL)
     process.join(30)
     (tmp_path / "started").unlink()
-    assert not any((folder / "meta.json").exists() for folder in tmp_path.iterdir())
+    assert not any((folder / "meta.json").exists() for folder in entries(tmp_path))
     np.testing.assert_array_equal(opened(["a"], build_counting, tmp_path).x.ravel(), range(8))
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(entries(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("odd")])
@@ -163,7 +170,7 @@ def test_an_error_while_building_leaves_nothing(tmp_path: Path, error: BaseExcep
 
     with pytest.raises(type(error)):
         opened(["a"], fail, tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert entries(tmp_path) == []
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +188,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)
         signal.signal(signal.SIGXFSZ, before)
     assert "\n" not in str(caught.value)
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert entries(tmp_path / "cache") == []
 
     def full(folder: Path) -> dict[str, Any]:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -201,10 +208,7 @@ def test_where_the_cache_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GANVAS_CACHE", "/some/where")
     assert cache_directory() == Path("/some/where")
     monkeypatch.delenv("GANVAS_CACHE")
-    monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/x")
-    assert cache_directory() == Path("/x/ganvas")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    assert cache_directory() == Path.home() / ".cache" / "ganvas"
-    monkeypatch.setattr("sys.platform", "darwin")
-    assert cache_directory() == Path.home() / "Library" / "Caches" / "ganvas"
+    assert cache_directory() == Path(platformdirs.user_cache_dir("ganvas", appauthor=False))
+    if sys.platform == "linux":
+        assert cache_directory() == Path("/x/ganvas")
