@@ -59,6 +59,14 @@ class Config(BaseModel):
     ema_ramp: bool = only(False, ema=ANY)  # decay at most (1 + i) / (10 + i) after i iterations: short runs move too
     ema_buffers: Literal["average", "copy"] = only("average", ema=ANY)  # batch-norm statistics and the like
 
+    # few images
+    augment: Literal["none", "diffaugment", "ada"] = only("none", resolution=ANY)  # of what D is shown, real and fake
+    ada_target: float = only(0.6, augment="ada")  # of E[sign D(x)]: above it, more is augmented
+    ada_speed: int = only(500_000, augment="ada")  # images in which the probability can go from 0 to 1
+    lecam: float = 0.0  # weight of LeCam's regulariser
+    lecam_decay: float = only(0.99, lecam=ANY)  # of the means of D's scores that it leans on
+    consistency: float = only(0.0, resolution=ANY)  # weight of |D(x) - D(x shifted)|^2 on real images
+
     @property
     def shape(self) -> tuple[int, ...]:
         """Of one sample: (C, H, W), or (D,) for points."""

@@ -15,10 +15,11 @@ from typing import Any, ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from ganvas import limited, rows
 from ganvas import rng as random
-from ganvas import rows
 from ganvas.config import Config
 from ganvas.errors import InputError
+from ganvas.ops.augment import Transform
 
 C = TypeVar("C", bound=Config)
 
@@ -97,6 +98,8 @@ class Drawn:
 
     z: Tensor
     y: Tensor | None
+    shown: Transform | None = None  # of fakes and reals, 2 N rows: what happens to them on their way to D
+    again: Transform | None = None  # of reals, N rows: under which their scores should stay
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class GAN(nn.Module, Generic[C]):
         self.images_seen = 0
         self.dataset_size = 1
         self.memory = nn.Module()  # buffers of training (pools, means): in checkpoints, never in a model folder
+        limited.remember(self.memory, config)
 
     # ---- training: what a paper is
     def phases(self) -> list[Phase]:
@@ -141,11 +145,22 @@ class GAN(nn.Module, Generic[C]):
 
         A record of rows: drawn once for the whole batch of the step, then cut together with it.
         """
-        n, k, device = len(real.x), self.config.num_classes, real.x.device
-        return Drawn(
-            z=torch.randn(n, self.dim_z, generator=rng).to(device),
-            y=torch.randint(k, (n,), generator=rng).to(device) if k else None,
+        n, k = len(real.x), self.config.num_classes
+        drawn = Drawn(
+            z=torch.randn(n, self.dim_z, generator=rng),
+            y=torch.randint(k, (n,), generator=rng) if k else None,
+            shown=limited.draw_shown(self.memory, self.config, 2 * n, rng),
+            again=limited.draw_again(self.config, n, rng),
         )
+        return rows.to(drawn, real.x.device)
+
+    def limited(self, loss: Loss, real: Tensor, fake: Tensor, again: Callable[[], Tensor]) -> Loss:
+        """D's loss with what the settings add for few images; see limited.py.  real, fake: D's scores"""
+        return limited.limited(self.memory, self.config, loss, real, fake, again)
+
+    def observe(self, kept: Sequence[dict[str, Tensor]]) -> None:
+        """The `after` of a D that is limited so."""
+        limited.observe(self.memory, self.config, self.iteration, kept)
 
     def rule(self, player: str) -> Rule:
         """How the player's optimiser steps now; a player named X has the learning rate `X_lr`."""

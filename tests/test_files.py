@@ -104,9 +104,9 @@ def test_a_folder_is_emptied_and_what_was_made_for_it_goes(tmp_path: Path) -> No
     (folder / "c").mkdir(parents=True)
     (folder / "c" / "d").write_text("x")
     (folder / "e").write_text("x")
-    files.empty(folder, [])
+    files.remove_contents(folder, [])
     assert list(folder.iterdir()) == []
-    files.empty(folder, made)
+    files.remove_contents(folder, made)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,15 +6,39 @@ Not here: the networks (dcgan.py, resnet.py, mlp.py).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Self
 
 import torch.nn.functional as F
+from pydantic import model_validator
 from torch import Tensor, nn
 
+from ganvas import config
+from ganvas.config import only
 from ganvas.errors import InputError
 from ganvas.nets import dcgan, mlp, resnet
 
 Net = Literal["dcgan4", "dcgan5", "resnet32", "resnet64", "mlp", "toy"]
+DCGAN = ("dcgan4", "dcgan5")
+NORMED = (*DCGAN, "resnet64")  # critics that may have batch norm
+
+
+class Config(config.Config):
+    """What chooses the networks.  Defaults are the DCGAN of WGAN's experiments (section 4.1)."""
+
+    G_net: Net = "dcgan4"
+    D_net: Net = "dcgan4"
+    dim_z: int = 100  # latent dimensions, standard normal
+    G_width: int = 64  # channels of the narrowest layer (mlp, toy: of every hidden layer)
+    D_width: int = 64
+    extra_layers: int = only(0, either=True, G_net="dcgan4", D_net="dcgan4")  # 3x3 layers at full width
+    G_batch_norm: bool = only(True, G_net=DCGAN)  # the ResNets always have it, the MLPs never
+    D_norm: Literal["batch", "layer", "none"] = only("batch", D_net=NORMED)  # layer: resnet64 alone
+
+    @model_validator(mode="after")
+    def _has_classes(self) -> Self:
+        if self.num_classes and (self.G_net, self.D_net) != ("resnet32", "resnet32"):
+            raise ValueError("classes need the ResNets of the CIFAR script: set G_net=resnet32 and D_net=resnet32")
+        return self
 
 
 def generator(
@@ -44,7 +68,7 @@ def critic(
 ) -> nn.Module:
     """D(x) of that name.  norm: batch, layer or none, as the network has it."""
     channels, size = _sizes(net, shape)
-    if norm == "layer" and net in ("dcgan4", "dcgan5"):
+    if norm == "layer" and net in DCGAN:
         raise InputError(f"{net} has batch norm or none: set D_norm=batch or D_norm=none")
     made: dict[str, Callable[[], nn.Module]] = {
         "toy": lambda: mlp.ToyD(channels, width),

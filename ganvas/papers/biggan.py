@@ -16,6 +16,7 @@ from ganvas import config, gan, losses, rng
 from ganvas.config import ANY, only
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch, Drawn, Loss, Phase, Request
+from ganvas.limited import shown
 from ganvas.nets import biggan, biggan_deep, hub
 from ganvas.ops.orthogonal import orthogonal_penalty, regularised
 
@@ -27,7 +28,8 @@ class Config(config.Config):
 
     WHEN = dict.fromkeys((
         "flip", "images", "batch", "accumulate", "optimizer", "G_lr", "D_lr", "beta1", "beta2", "eps", "lr_schedule",
-        "ema", "ema_start", "ema_ramp", "ema_buffers",
+        "ema", "ema_start", "ema_ramp", "ema_buffers", "augment", "ada_target", "ada_speed", "lecam", "lecam_decay",
+        "consistency",
     ), TRAINS)  # fmt: skip
     resolution: int = 128
     conditional: bool = True
@@ -39,8 +41,6 @@ class Config(config.Config):
     beta2: float = only(0.999, optimizer="adam")
     ema: float = 0.9999
     ema_start: int = only(20_000, ema=ANY)
-
-    # networks
     deep: bool = False  # BigGAN-deep: bottleneck blocks, all of z in every block
     G_ch: int = 96  # width multiplier
     D_ch: int = only(96, **TRAINS)
@@ -61,8 +61,6 @@ class Config(config.Config):
     fused: bool = True  # resampling as part of the convolution: the same numbers, faster
     G_only: bool = False  # an imported generator whose D was never published
     statistics: int = only(0, G_only=True)  # rows of batch-norm statistics, one per truncation, that it brought
-
-    # training
     D_steps: int = only(2, **TRAINS)  # per generator step
     ortho: float = only(1e-4, **TRAINS)  # strength of orthogonal regularisation of G
     ortho_form: Literal["paper", "code"] = only("paper", ortho=ANY, **TRAINS)  # code: BigGAN-PyTorch's, half of it
@@ -104,7 +102,7 @@ class BigGAN(GAN[Config]):
         if self.D is None:
             raise InputError("this model is a generator only, its D was never published; it cannot be trained")
         return [
-            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps, after=self.observe),
             Phase("G", "G", self.G_loss),
         ]
 
@@ -116,14 +114,15 @@ class BigGAN(GAN[Config]):
         with torch.no_grad():
             fake = self.G(drawn.z, self.G.shared(drawn.y))
         y = torch.cat([drawn.y, real.given.y]) if drawn.y is not None and real.given.y is not None else None
-        fake_scores, real_scores = self.D(torch.cat([fake, real.x]), y).chunk(2)
+        fake_scores, real_scores = self.D(shown(torch.cat([fake, real.x]), drawn.shown), y).chunk(2)
         logs = {"D/real": real_scores.mean(), "D/fake": fake_scores.mean()}
-        return Loss(losses.hinge_D(real_scores, fake_scores), logs)
+        loss = Loss(losses.hinge_D(real_scores, fake_scores), logs)
+        return self.limited(loss, real_scores, fake_scores, lambda: self.D(shown(real.x, drawn.again), real.given.y))
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """-mean D(G(z, y'), y'), plus orthogonal regularisation of G's raw weights (Eq. 3)."""
         c = self.config
-        total = losses.hinge_G(self.D(self.G(drawn.z, self.G.shared(drawn.y)), drawn.y))
+        total = losses.hinge_G(self.D(shown(self.G(drawn.z, self.G.shared(drawn.y)), drawn.shown), drawn.y))
         if not c.ortho:
             return Loss(total)
         penalty = orthogonal_penalty(regularised(self.G), c.ortho if c.ortho_form == "paper" else c.ortho / 2)

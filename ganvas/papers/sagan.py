@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ganvas import config, losses
 from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
+from ganvas.limited import shown
 from ganvas.nets import biggan
 
 
@@ -72,7 +73,7 @@ class SAGAN(GAN[Config]):
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then one generator step."""
         return [
-            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps, after=self.observe),
             Phase("G", "G", self.G_loss),
         ]
 
@@ -85,13 +86,14 @@ class SAGAN(GAN[Config]):
         with torch.no_grad():
             fake = self.G(drawn.z, self.G.shared(drawn.y))
         y = torch.cat([drawn.y, real.given.y]) if drawn.y is not None and real.given.y is not None else None
-        fake_scores, real_scores = self.D(torch.cat([fake, real.x]), y).chunk(2)
+        fake_scores, real_scores = self.D(shown(torch.cat([fake, real.x]), drawn.shown), y).chunk(2)
         logs = {"D/real": real_scores.mean(), "D/fake": fake_scores.mean()}
-        return Loss(losses.hinge_D(real_scores, fake_scores), logs)
+        loss = Loss(losses.hinge_D(real_scores, fake_scores), logs)
+        return self.limited(loss, real_scores, fake_scores, lambda: self.D(shown(real.x, drawn.again), real.given.y))
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """-mean D(G(z, y'), y')  (Eq. 4)"""
-        return Loss(losses.hinge_G(self.D(self.G(drawn.z, self.G.shared(drawn.y)), drawn.y)))
+        return Loss(losses.hinge_G(self.D(shown(self.G(drawn.z, self.G.shared(drawn.y)), drawn.shown), drawn.y)))
 
     def scores(self, batch: Batch) -> Tensor:
         """D(x, y).  -> [N]"""

@@ -6,6 +6,7 @@ Here: the objective with both ways to keep the critic Lipschitz, and its Config.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -13,40 +14,27 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from ganvas import config, losses, penalties, rows
+from ganvas import limited, losses, penalties, rows
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Code, Loss, Phase
+from ganvas.limited import shown
 from ganvas.nets import wgan as nets
+from ganvas.ops.augment import Transform
 
-DCGAN = ("dcgan4", "dcgan5")
 
-
-class Config(config.Config):
-    """Defaults are the paper's: WGAN's Algorithm 1 (section 3), with the DCGAN of its experiments (section 4.1)."""
+class Config(nets.Config):
+    """Defaults are the paper's: WGAN's Algorithm 1 (section 3); those of the networks are in nets/wgan.py."""
 
     resolution: int = 64
     optimizer: Literal["adam", "rmsprop", "rmsprop_tf1"] = "rmsprop"
     G_lr: float = 5e-5
     D_lr: float = 5e-5
 
-    # networks
-    G_net: nets.Net = "dcgan4"
-    D_net: nets.Net = "dcgan4"
-    dim_z: int = 100  # latent dimensions, standard normal
-    G_width: int = 64  # channels of the narrowest layer (mlp, toy: of every hidden layer)
-    D_width: int = 64
-    extra_layers: int = only(0, either=True, G_net="dcgan4", D_net="dcgan4")  # 3x3 layers at full width
-    G_batch_norm: bool = only(True, G_net=DCGAN)  # the ResNets always have it, the MLPs never
-    D_norm: Literal["batch", "layer", "none"] = only("batch", D_net=(*DCGAN, "resnet64"))  # layer: resnet64 alone
-
-    # the Lipschitz constraint
     lipschitz: Literal["clip", "penalise"] = "clip"
     clip: float = only(0.01, lipschitz="clip")  # every parameter of the critic stays in [-clip, clip]
     clip_when: Literal["after", "before"] = only("after", lipschitz="clip")  # the step; before: the authors' code
     penalty: float = only(10.0, lipschitz="penalise")  # weight of (|grad D| - 1)^2
     penalty_eps: float = only(0.0, lipschitz="penalise")  # under the root of the gradient norm; 0 is the authors'
-
-    # training
     n_critic: int = 5  # critic steps per generator step
     n_critic_long: int = only(100, either=True, long_first=ANY, long_every=ANY)  # in the iterations of the next two
     long_first: int = 0  # iterations at the start (25 in the authors' code)
@@ -59,24 +47,26 @@ class Config(config.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.lipschitz == "penalise" and self.D_norm == "batch" and self.D_net in (*DCGAN, "resnet64"):
+        if self.lipschitz == "penalise" and self.D_norm == "batch" and self.D_net in nets.NORMED:
             raise ValueError("a gradient penalty needs a critic that does not couple samples: set D_norm=none")
         if self.clip == 0:
             raise ValueError("clip=0 leaves no critic: set it above 0, as 0.01")
-        if self.num_classes and (self.G_net, self.D_net) != ("resnet32", "resnet32"):
-            raise ValueError("classes need the ResNets of the CIFAR script: set G_net=resnet32 and D_net=resnet32")
+        if self.augment == "ada":
+            raise ValueError("ada reads the sign of D's scores, a critic's zero means nothing: set augment=diffaugment")
         return self
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """z [N, Z]; z_G [ratio N, Z]; alpha [N] in [0, 1); y_G [ratio N] classes or None; dither like x or None."""
+    """z [N, Z]; z_G [ratio N, Z]; alpha [N] in [0, 1); y_G [ratio N] or None; dither like x or None; see gan.Drawn."""
 
     z: Tensor
     z_G: Tensor
     alpha: Tensor
     y_G: Tensor | None
     dither: Tensor | None
+    shown: Transform | None = None
+    again: Transform | None = None
 
 
 class WGAN(GAN[Config]):
@@ -96,9 +86,9 @@ class WGAN(GAN[Config]):
         """n_critic critic steps, then one generator step (Algorithm 1 of both papers)."""
         c = self.config
         long = self.iteration < c.long_first or (c.long_every and self.iteration % c.long_every == 0)
-        clip = self.clip_weights if c.lipschitz == "clip" else None  # before: G sees a critic one step outside the box
-        before, after = (clip if c.clip_when == when else None for when in ("before", "after"))
-        steps = c.n_critic_long if long else c.n_critic
+        steps, clips = c.n_critic_long if long else c.n_critic, c.lipschitz == "clip"
+        before = self.clip_weights if clips and c.clip_when == "before" else None  # G sees a critic outside the box
+        after = self.clip_weights if clips and c.clip_when == "after" else self.observe
         return [
             Phase("D", "D", self.critic_loss, repeat=steps, before=before, after=after),
             Phase("G", "G", self.generator_loss),
@@ -113,16 +103,19 @@ class WGAN(GAN[Config]):
             alpha=torch.rand(n, generator=rng),
             y_G=torch.randint(c.num_classes, (n * c.G_batch_ratio,), generator=rng) if c.num_classes else None,
             dither=torch.rand(real.x.shape, generator=rng) / 128 if c.dequantise else None,
+            shown=limited.draw_shown(self.memory, c, max(2, c.G_batch_ratio) * n, rng),
+            again=limited.draw_again(c, n, rng),
         )
         return rows.to(drawn, real.x.device)
 
     def critic_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """-(E D(x) - E D(G(z))), plus the penalty (WGAN-GP, Eq. 3), plus the class loss where there are classes."""
         c, y = self.config, real.given.y
-        x = self.native(real.x, drawn.dither)
+        x = shown(self.native(real.x, drawn.dither), drawn.shown, len(real.x))
         with torch.no_grad():
-            fake = self.G(drawn.z, *self.condition(y))
-        distance = losses.wasserstein_distance(self.D(x), self.D(fake))  # two passes: batch norm sees them apart
+            fake = shown(self.G(drawn.z, *self.condition(y)), drawn.shown)
+        real_scores, fake_scores = self.D(x), self.D(fake)  # two passes: batch norm sees them apart
+        distance = losses.wasserstein_distance(real_scores, fake_scores)
         total, logs = -distance, {"D/distance": distance}
         if c.lipschitz == "penalise":
             penalty = penalties.gradient_penalty(self.D, x, fake, drawn.alpha, c.penalty_eps)
@@ -130,21 +123,22 @@ class WGAN(GAN[Config]):
         if c.num_classes:
             class_loss = nets.score_and_class_loss(self.D, x, y)[1]
             total, logs["D/class"] = total + c.D_class * class_loss, class_loss
-        return Loss(total, logs)
+        return self.limited(Loss(total, logs), real_scores, fake_scores, lambda: self.D(shown(x, drawn.again)))
 
     def generator_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """-E D(G(z))"""
-        fake = self.G(drawn.z_G, *self.condition(drawn.y_G))
+        fake = shown(self.G(drawn.z_G, *self.condition(drawn.y_G)), drawn.shown)
         if not self.config.num_classes:
             return Loss(-self.D(fake).mean())
         scores, class_loss = nets.score_and_class_loss(self.D, fake, drawn.y_G)
         return Loss(-scores.mean() + self.config.G_class * class_loss, {"G/class": class_loss})
 
     @torch.no_grad()
-    def clip_weights(self, *_: object) -> None:
+    def clip_weights(self, kept: Sequence[dict[str, Tensor]] = ()) -> None:
         """Every parameter of the critic into [-clip, clip], batch-norm scale and bias too."""
         for p in self.D.parameters():
             p.clamp_(-self.config.clip, self.config.clip)
+        self.observe(kept)
 
     def native(self, x: Tensor, dither: Tensor | None = None) -> Tensor:
         """Images in [-1, 1] to what the players see.  [N, C, H, W] -> same shape"""

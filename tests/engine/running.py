@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas.cli import main
+from ganvas.data.cache import LOCKS
 
 TOY = ["wgan-gp-toy-small", "--set", "G_width=16", "D_width=16", "batch=32"]
 QUIET = ["--sample-every", "1M", "--checkpoint-every", "1500", "--log-every", "1"]
@@ -79,5 +80,6 @@ def same_bits(a: Tensor, b: Tensor) -> bool:
 
 
 def listing(folder: Path) -> dict[str, int]:
-    """Everything below a folder, with sizes of the files."""
-    return {str(p.relative_to(folder)): p.stat().st_size if p.is_file() else -1 for p in sorted(folder.rglob("*"))}
+    """Everything below a folder but a cache's locks, with sizes of the files."""
+    found = [p for p in sorted(folder.rglob("*")) if LOCKS not in p.parts]
+    return {str(p.relative_to(folder)): p.stat().st_size if p.is_file() else -1 for p in found}

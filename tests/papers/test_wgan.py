@@ -90,7 +90,7 @@ def step_critic(gan: WGAN) -> None:
     phase.loss(real, gan.draw(real, rng.generator("test"))).total.backward()
     state.optimisers["D"].step()
     if phase.after is not None:
-        phase.after()
+        phase.after([])
 
 
 def largest(gan: WGAN) -> float:
