@@ -1,16 +1,17 @@
 """Presets: tables of settings, the papers' own (papers/presets/*.toml) and a person's, which has the same form.
 
-A table names a preset.  `base` names one or more tables whose values it starts from, `about, source, data, classes,
-published` say what it is, everything else is a field of the paper's Config.
+A paper's file lies in presets/ beside its module; in it a table names a preset.  `base` names one or more tables whose
+values it starts from, `about, source, data, classes, published` say what it is, everything else is a field of the
+paper's Config.
 """
 
 from __future__ import annotations
 
 import difflib
+import inspect
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ def own_fields(path: Path) -> set[str]:
 
 @cache
 def _shipped(paper: str) -> dict[str, Any]:
-    return tomllib.loads((files("ganvas.papers") / "presets" / f"{paper}.toml").read_text(encoding="utf-8"))
+    """A paper's file, beside its module and not at a fixed place: a paper may come from outside the package."""
+    folder = Path(inspect.getfile(PAPERS[paper])).parent / "presets"
+    return tomllib.loads((folder / f"{paper}.toml").read_text(encoding="utf-8"))
 
 
 def _resolved(name: str, paper: str, table: dict[str, Any]) -> Preset:
