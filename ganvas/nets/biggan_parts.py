@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganvas.errors import InputError
 from ganvas.ops.norm import BatchNorm2d, ConditionalBatchNorm2d
 from ganvas.ops.spectral import SNConv2d, SNLinear
+from ganvas.ops.table import rows_of
 
 Init = Literal["ortho", "N02", "xavier", "sagan", "none"]
 BiasInit = Literal["torch", "zero"]
@@ -55,10 +56,10 @@ def attended(attention: Sequence[int], sizes: Sequence[int], placement: Placemen
 
 
 def project(linear: nn.Module, embed: nn.Module | None, h: Tensor, y: Tensor | None) -> Tensor:
-    """linear(h) + <embed(y), h>, the second term only with classes.  h [N, F], y [N] int64 -> [N, 1]"""
+    """linear(h) + <embed(y), h>, the second term only with classes.  h [N, F], y as in `rows_of` -> [N, 1]"""
     score = linear(h)
     if embed is not None:
-        score = score + (embed(y) * h).sum(1, keepdim=True)
+        score = score + (rows_of(embed, y) * h).sum(1, keepdim=True)
     return score
 
 
