@@ -222,6 +222,10 @@ class GAN(nn.Module, Generic[C]):
 
         return rows.paired(a, b, join)
 
+    def sampling_record(self, truncation: float | None) -> dict[str, Any]:
+        """What samples are made by besides one pass of G, and by an own form of truncation: in a score's protocol."""
+        return {}
+
     def sample(
         self,
         n: int = 16,

@@ -113,6 +113,7 @@ def describe(score: Score) -> str:
     how += [f"truncation {p.truncation} by {p.truncation_form}"] if p.truncation is not None else []
     how += [f"EMA {'yes' if p.ema else 'no'}"] if p.ema is not None else []
     how += [f"batch norm {p.batch_norm}"] if p.batch_norm else []
+    how += [f"{key} {value}" for key, value in p.sampling.items()]
     how += [f"{key} {_short(p, f'settings.{key}')}" for key in p.settings]
     return f"{score.name:<14} {score.value:.5g}{spread}{interval}   ({'; '.join(how)})"
 

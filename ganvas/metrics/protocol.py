@@ -52,6 +52,7 @@ class Protocol(BaseModel):
     truncation: float | None = None
     truncation_form: str | None = None  # a form of `latents`: two models truncated at 0.5 may still be unlike
     batch_norm: str | None = None  # "running", "standing-16": the statistics that the generator normalised by
+    sampling: dict[str, Any] = {}  # what else the paper does to make a sample: "latent_steps": 10
     versions: dict[str, str] = {}  # of packages; reported, no reason to refuse
 
     def with_extractor(self, extractor: Extractor) -> Protocol:

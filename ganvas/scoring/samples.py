@@ -53,6 +53,7 @@ class Samples:
             truncation_form=self.truncation_form if self.truncation is not None else None,
             ema=self.ema,
             batch_norm=batch_norm if normed else None,
+            sampling=gan.sampling_record(self.truncation),
         )
 
 
