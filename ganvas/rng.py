@@ -83,6 +83,18 @@ def uniform(seeds: Sequence[int], dim: int) -> Tensor:
     return torch.stack([torch.rand(dim, generator=generator("z", seed)) * 2 - 1 for seed in seeds])
 
 
+def factor(truncation: float | None, form: TruncationForm) -> float:
+    """What uniform latents are multiplied by, 1 for none (LOGAN, section 4).  Raises InputError for what is no factor.
+
+    The box is symmetric and convex, so z s is in it; drawing again or clamping would only take its corners.
+    """
+    if truncation is not None and (not 0 < truncation <= 1 or form == "clamp"):
+        raise InputError(
+            f"truncation {truncation} ({form}) given, but this model's is a factor of z: above 0, at most 1, no clamp"
+        )
+    return 1.0 if truncation is None else truncation
+
+
 def labels(seeds: Sequence[int], num_classes: int) -> Tensor:
     """One class an image, uniform, from its seed alone.  -> [N] int64"""
     return torch.cat([torch.randint(num_classes, (1,), generator=generator("y", seed)) for seed in seeds])

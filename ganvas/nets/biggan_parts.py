@@ -59,6 +59,7 @@ def project(linear: nn.Module, embed: nn.Module | None, h: Tensor, y: Tensor | N
     """linear(h) + <embed(y), h>, the second term only with classes.  h [N, F], y as in `rows_of` -> [N, 1]"""
     score = linear(h)
     if embed is not None:
+        assert y is not None, "a discriminator with classes needs them"
         score = score + (rows_of(embed, y) * h).sum(1, keepdim=True)
     return score
 

@@ -7,11 +7,16 @@ takes the step (the paper's file).  f(z) = D(G(z)) is a raw score, larger for mo
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ganvas.ops.derivative import input_gradient
+
+Rule = Literal["natural", "gradient", "none"]
+Mask = Literal["element_fixed", "element_random", "sample"]
 
 
 def gradient_step(g: Tensor, alpha: float, mask: Tensor | None = None) -> Tensor:
@@ -30,10 +35,27 @@ def natural_gradient_step(g: Tensor, alpha: float, beta: float, mask: Tensor | N
     return alpha * g / (beta + g.square().sum(1, keepdim=True))
 
 
+def step_rule(kind: Rule, alpha: float, beta: float, mask: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+    """The rule of that name as a function of g alone; "none": no rule is asked, for no step is taken."""
+    if kind == "natural":
+        return partial(natural_gradient_step, alpha=alpha, beta=beta, mask=mask)
+    return partial(gradient_step, alpha=alpha, mask=mask)
+
+
 def first_coordinates(dim_z: int, fraction: float) -> Tensor:
     """The mask of a step on a fixed fraction of z's elements: floor(fraction Z) ones, then zeros.  -> [Z]"""
     count = int(fraction * dim_z + 1e-9)  # 0.29 * 100 is 28.999999999999996
     return (torch.arange(dim_z) < count).float()
+
+
+def masks(kind: Mask, n: int, dim_z: int, fraction: float, rng: torch.Generator) -> Tensor:
+    """1 where z may move, for n samples: the first coordinates, others of each, or some samples.  -> [n, Z] or [n, 1]
+
+    The paper speaks of elements and not of which; public re-implementations leave whole samples out.
+    """
+    if kind == "element_fixed":
+        return first_coordinates(dim_z, fraction).expand(n, -1)
+    return (torch.rand(n, dim_z if kind == "element_random" else 1, generator=rng) < fraction).float()
 
 
 def move(z: Tensor, step: Tensor, bounds: tuple[float, float] | None = (-1.0, 1.0)) -> Tensor:
@@ -59,6 +81,29 @@ def ascend(
     """
     step = rule(input_gradient(score, z, create_graph))
     return move(z, step, bounds), step
+
+
+def climb(
+    score: Callable[[Tensor], Tensor],
+    z: Tensor,
+    rule: Callable[[Tensor], Tensor],
+    steps: int,
+    create_graph: bool = True,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`steps` times `ascend`, each from where the last one ended, all in one graph.
+
+    -> z' [N, Z], the sum of the steps before clipping [N, Z], the mean score where it began (scalar; None for 0 steps)
+    """
+    total, scores = torch.zeros_like(z), []
+
+    def seen(z: Tensor) -> Tensor:
+        scores.append(score(z))
+        return scores[-1]
+
+    for _ in range(steps):
+        z, step = ascend(seen, z, rule, create_graph=create_graph)
+        total = total + step
+    return z, total, scores[0].detach().mean() if scores else None
 
 
 def movement(step: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from ganvas.gan import GAN
 from ganvas.papers.biggan import BigGAN
+from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
 from ganvas.papers.wgan import WGAN
 
-PAPERS: dict[str, type[GAN]] = {"wgan": WGAN, "sagan": SAGAN, "biggan": BigGAN}
+PAPERS: dict[str, type[GAN]] = {"wgan": WGAN, "sagan": SAGAN, "biggan": BigGAN, "logan": LOGAN}

@@ -1,0 +1,161 @@
+"""LOGAN's ablation at a small size: baseline, gradient, natural gradient, and that with the step detached.
+
+    python benchmarks/logan_ablation.py --preset logan-digits --data digits --seeds 0 1 2 --out OUT
+    python benchmarks/logan_ablation.py --preset logan-32-small --data FASHION_MNIST --seeds 0 --out OUT
+
+Every run has the same network, images, optimiser and seed; what differs is one line of `VARIANTS`.  Runs that OUT holds
+already are not made again, so it can be stopped and continued.  Each is scored by FD-own on three disjoint sample sets
+as it is, and where it knows a step, once more with ten steps before every sample.  Printed: the score of each run, and
+the mean and standard deviation over training seeds.  OUT/curves.png shows D's scores over images seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw
+
+from ganvas import api
+from ganvas.engine.run import Settings
+from ganvas.metrics.protocol import Score, read_scores, write_scores
+from ganvas.scoring.subject import evaluate
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "baseline": {"rule": "none"},
+    "GD": {"rule": "gradient"},
+    "NGD": {},
+    "NGD, detached": {"detach": "both"},
+}
+COLOURS = {"baseline": "#777777", "GD": "#1f77b4", "NGD": "#d62728", "NGD, detached": "#2ca02c"}
+SAMPLING_STEPS = 10
+SETS = 3
+
+
+def folder(out: Path, variant: str, seed: int) -> Path:
+    """Where a run lies."""
+    return out / f"{variant.replace(', ', '-')}-{seed}"
+
+
+def train(preset: str, data: str, out: Path, variant: str, seed: int, images: int | None) -> None:
+    """One run, unless it is there."""
+    where = folder(out, variant, seed)
+    if (where / "scores-0.json").is_file():
+        return
+    if where.exists():
+        shutil.rmtree(where)  # was interrupted; a run is short
+    values = {**VARIANTS[variant], **({"images": images} if images else {})}
+    recipe = api.recipe(preset, api.peek(preset, data), None, values)
+    settings = Settings(data=data, seed=seed, device="cpu", sample_every=recipe.config.images)
+    api.train(recipe, settings, where)
+
+
+def score(data: str, out: Path, variant: str, seed: int, steps: int) -> Score | None:
+    """FD-own of the run's model with so many latent steps at sampling; None for a baseline, which has no such steps."""
+    where = folder(out, variant, seed)
+    kept = where / f"scores-{steps}.json"
+    if steps and VARIANTS[variant].get("rule") == "none":
+        return None
+    if not kept.is_file():
+        _, scores = evaluate(stepping(where, steps), data, metrics="fid", sets=SETS)
+        write_scores(kept, where.name, scores)
+    return read_scores(kept)[1][0]
+
+
+def stepping(run: Path, steps: int) -> Path:
+    """A model folder with the run's weights and so many steps at sampling."""
+    if not steps:
+        return run
+    copy = run / f"with-{steps}-steps"
+    copy.mkdir(exist_ok=True)
+    shutil.copyfile(run / "model.safetensors", copy / "model.safetensors")
+    described = json.loads((run / "config.json").read_text())
+    described["config"]["sampling_steps"] = steps
+    (copy / "config.json").write_text(json.dumps(described))
+    return copy
+
+
+def curve(run: Path, key: str) -> list[tuple[float, float]]:
+    """(images seen, value) of a logged number."""
+    lines = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
+    return [(line["images"], line[key]) for line in lines if line.get(key) is not None]
+
+
+def plot(path: Path, panels: dict[str, dict[str, list[list[tuple[float, float]]]]]) -> None:
+    """A PNG with a panel per logged number and a line per run.  panels: title -> variant -> curves"""
+    width, height, margin = 420, 240, 44
+    image = Image.new("RGB", (width * len(panels), height + 24), "white")
+    draw = ImageDraw.Draw(image)
+    for column, (title, variants) in enumerate(panels.items()):
+        points = [p for curves in variants.values() for line in curves for p in line]
+        if not points:
+            continue
+        right, low, high = max(x for x, _ in points), min(y for _, y in points), max(y for _, y in points)
+        left, span = column * width + margin, max(high - low, 1e-9)
+        box = (left, 24, (column + 1) * width - 12, height - 24)
+        draw.rectangle(box, outline="#999999")
+        draw.text((left, 6), title, fill="black")
+        for value, y in ((high, box[1]), (low, box[3] - 10)):
+            draw.text((column * width + 4, y), f"{value:.2g}", fill="black")
+        draw.text((box[2] - 70, box[3] + 4), f"{right:,.0f} images", fill="black")
+        for name, curves in variants.items():
+            for line in curves:
+                where = [
+                    (box[0] + x / right * (box[2] - box[0]), box[3] - (y - low) / span * (box[3] - box[1]))
+                    for x, y in line
+                ]
+                draw.line(where, fill=COLOURS[name], width=1)
+    for i, name in enumerate(VARIANTS):
+        draw.text((margin + 110 * i, height), name, fill=COLOURS[name])
+    image.save(path, optimize=True)
+
+
+def row(name: str, scores: list[Score]) -> str:
+    """A line of the table: each seed with its spread over sample sets, then mean and deviation over training seeds."""
+    each = "  ".join(f"{s.value:8.2f} ± {s.spread:.2f}" for s in scores)
+    values = [s.value for s in scores]
+    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{name:<28} {each}   mean {statistics.mean(values):.2f}{deviation}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Baseline, GD, NGD and NGD detached, by FD-own.")
+    parser.add_argument("--preset", default="logan-digits")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--images", type=int, help="per run (default: the preset's)")
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    table: dict[str, list[Score]] = {}
+    for seed in args.seeds:
+        for variant in VARIANTS:
+            train(args.preset, args.data, args.out, variant, seed, args.images)
+            for steps in (0, SAMPLING_STEPS):
+                found = score(args.data, args.out, variant, seed, steps)
+                if found is not None:
+                    table.setdefault(f"{variant}, {steps} steps at sampling" if steps else variant, []).append(found)
+                    print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
+    first = next(iter(table.values()))[0]
+    print(f"\n{first.name}, ± over {SETS} sample sets of {first.protocol.sample_count:,}; training seeds {args.seeds}")
+    for name, scores in table.items():
+        print(row(name, scores))
+    keys = {
+        "D(G(z')), the step included": "D/fake",
+        "D(x)": "D/real",
+        "D(G(z')) - D(G(z))": "D/gain",
+        "|step|^2": "D/moved",
+    }
+    panels = {
+        title: {v: [curve(folder(args.out, v, s), key) for s in args.seeds] for v in VARIANTS}
+        for title, key in keys.items()
+    }
+    plot(args.out / "curves.png", panels)
+    print(f"curves: {args.out / 'curves.png'}")
+
+
+if __name__ == "__main__":
+    main()

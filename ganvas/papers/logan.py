@@ -1,0 +1,195 @@
+"""LOGAN (Wu et al. 2019, arXiv 1912.00953): latents first move up D's score, and both players learn through the move.
+
+Here: the objective, where losses and samples take the step, the Config.  Not here: the presets (presets/logan.toml),
+both rules of the step (ops/latent_step.py), the networks (nets/biggan_deep.py, nets/sngan.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from ganvas import config, losses, rng, rows
+from ganvas.config import ANY, only
+from ganvas.gan import GAN, Batch, Loss, Phase, Request
+from ganvas.nets import biggan_deep, sngan
+from ganvas.ops.latent_step import Mask, Rule, climb, masks, movement, step_rule
+from ganvas.ops.orthogonal import orthogonal_penalty, regularised
+from ganvas.ops.spectral import full_precision
+from ganvas.ops.table import rows_of
+from ganvas.ops.traceless import traceless
+
+DEEP: dict[str, Any] = {"net": "biggan-deep"}
+STEP: dict[str, Any] = {"rule": ("natural", "gradient")}
+
+
+class Config(config.Config):
+    """Defaults are the paper's ImageNet model (NGD): BigGAN-deep at 128 pixels but for dim_z, the prior and slope."""
+
+    resolution: int = 128
+    conditional: bool = True
+    images: int = 676_000_000  # BigGAN's; LOGAN's is not known
+    batch: int = 2048
+    G_lr: float = 5e-5
+    D_lr: float = 2e-4
+    beta1: float = only(0.0, optimizer="adam")
+    beta2: float = only(0.999, optimizer="adam")
+    ema: float = 0.9999
+    ema_start: int = only(20_000, ema=ANY)
+
+    # networks
+    net: Literal["biggan-deep", "sngan"] = "biggan-deep"  # sngan: CS-GAN's, without classes
+    G_ch: int = 128  # width multiplier
+    D_ch: int = 128
+    dim_z: int = 256  # latent dimensions, uniform in [-1, 1)
+    slope: float = 0.2  # of LeakyReLU everywhere; sngan: in D, its G has ReLU
+    shared_dim: int = only(128, num_classes=ANY)  # class embedding that all blocks share
+    G_attention: tuple[int, ...] = only((64,), **DEEP)  # sizes of the feature maps after which attention stands
+    D_attention: tuple[int, ...] = only((64,), **DEEP)
+    rgb: Literal["paper", "bgpt"] = only("paper", **DEEP)  # the last convolution has all channels, or the image's
+    sn_eps: float = 1e-4  # spectral norm
+    bn_eps: float = 1e-4  # batch norm
+    bn_momentum: float = 0.1  # a batch's share in the stored statistics
+
+    # the step in latent space
+    rule: Rule = "natural"  # NGD (Eq. 16), GD, the paper's baseline
+    alpha: float = only(0.9, **STEP)  # length
+    beta: float = only(5.0, rule="natural")  # damping: no step is longer than alpha / (2 sqrt(beta))
+    movement: float = only(300.0, **STEP)  # weight of |step|^2 in the losses (Eq. 17)
+    cost_on: Literal["both", "D", "G"] = only("both", movement=ANY, **STEP)  # in whose
+    fraction: float = only(0.5, **STEP)  # of z that may move
+    mask: Mask = only("element_fixed", **STEP)  # which part of z that is
+    steps: int = only(1, **STEP)  # before every loss
+    sampling_steps: int = only(0, **STEP)  # before every sample
+    detach: Literal["none", "D", "G", "both"] = only("none", **STEP)  # whose loss takes z' as given (ablation)
+
+    # training
+    D_steps: int = 2  # per generator step
+    ortho: float = 1e-4  # strength of orthogonal regularisation of G, BigGAN's
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if min(self.D_steps, self.G_ch, self.D_ch, self.dim_z, self.steps) < 1:
+            raise ValueError("D_steps, G_ch, D_ch, dim_z and steps must be at least 1")
+        if not 0 < self.fraction <= 1 or self.beta <= 0:
+            raise ValueError("fraction must be above 0 and at most 1, beta above 0")
+        if self.net == "sngan" and self.num_classes:
+            raise ValueError("sngan has no classes: set conditional=false, or net=biggan-deep")
+        return self
+
+
+@dataclass(frozen=True)
+class Latents:
+    """z [N, Z] in the box; y [N] classes, rows [N, K] of mixtures, or None; mask [N, Z] or [N, 1], 1 where z may move"""
+
+    z: Tensor
+    y: Tensor | None
+    mask: Tensor
+
+
+class LOGAN(GAN[Config]):
+    """Players `G`, called as G(z, G.shared(y)), and `D`, called as D(x, y) -> [N, 1]."""
+
+    config_type = Config
+    title = "LOGAN (Wu et al. 2019, arXiv 1912.00953)"
+    headline = "D/real"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        c = config
+        if c.net == "sngan":
+            self.G: Any = sngan.Generator(c.resolution, c.channels, c.dim_z, c.G_ch, c.bn_eps, c.bn_momentum)
+            self.D: Any = sngan.Discriminator(c.resolution, c.channels, c.D_ch, 1, c.slope, c.sn_eps)
+            return
+        self.G = biggan_deep.Generator(
+            c.resolution, c.G_ch, c.dim_z, c.num_classes, c.channels, c.G_attention, c.shared_dim, c.rgb,
+            sn_eps=c.sn_eps, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, bn_momentum=c.bn_momentum, slope=c.slope,
+        )  # fmt: skip
+        self.D = biggan_deep.Discriminator(
+            c.resolution, c.D_ch, c.num_classes, c.channels, c.D_attention, sn_eps=c.sn_eps, slope=c.slope
+        )
+
+    def phases(self) -> list[Phase]:
+        """D_steps discriminator steps, then one generator step."""
+        return [
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("G", "G", self.G_loss),
+        ]
+
+    def draw(self, real: Batch, rng: torch.Generator) -> Latents:
+        """Latents uniform in the box, classes of the fakes, the part of z that may move."""
+        n, c = len(real.x), self.config
+        z = torch.rand(n, c.dim_z, generator=rng) * 2 - 1
+        y = torch.randint(c.num_classes, (n,), generator=rng) if c.num_classes else None
+        return rows.to(Latents(z, y, masks(c.mask, n, c.dim_z, c.fraction, rng)), real.x.device)
+
+    def improve(self, start: Latents, steps: int, graph: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+        """z' after steps up D's score, inside the box.  -> z' [N, Z], mean |step|^2, mean D(G(z, y), y) (None: no step)
+
+        With `graph` both players are differentiated *through* the steps.  Without, it is for sampling; in training
+        that is the ablation that collapses.  No stored statistic moves here: those of z' count.
+        """
+        c, y = self.config, start.y
+        rule, steps = step_rule(c.rule, c.alpha, c.beta, start.mask), 0 if c.rule == "none" else steps
+        with full_precision(start.z), traceless(self.G, self.D):
+            z, step, before = climb(lambda z: self.D(self.generate(z, y), y), start.z, rule, steps, graph)
+        return z, movement(step), before
+
+    def D_loss(self, real: Batch, drawn: Latents) -> Loss:
+        """mean relu(1 - D(x, y)) + mean relu(1 + D(G(z', y'), y')), plus the step's cost (Eq. 17)
+
+        Never under no_grad: z' depends on D's weights, by way of G.  Real and fake go through D together, a pass saved.
+        """
+        c = self.config
+        z, moved, before = self.improve(drawn, c.steps, graph=c.detach not in ("D", "both"))
+        fake = self.generate(z, drawn.y)
+        y = torch.cat([drawn.y, real.given.y]) if drawn.y is not None and real.given.y is not None else None
+        fake_scores, real_scores = self.D(torch.cat([fake, real.x]), y).chunk(2)
+        logs = {"D/real": real_scores.mean(), "D/fake": fake_scores.mean()}
+        if before is not None:
+            logs |= {"D/gain": fake_scores.mean() - before, "D/moved": moved}
+        return Loss(losses.hinge_D(real_scores, fake_scores) + self.weight("D") * moved, logs)
+
+    def G_loss(self, real: Batch, drawn: Latents) -> Loss:
+        """-mean D(G(z', y'), y'), plus the step's cost, plus orthogonal regularisation of G's raw weights."""
+        c = self.config
+        z, moved, _ = self.improve(drawn, c.steps, graph=c.detach not in ("G", "both"))
+        total = losses.hinge_G(self.D(self.generate(z, drawn.y), drawn.y)) + self.weight("G") * moved
+        return Loss(total + orthogonal_penalty(regularised(self.G), c.ortho) if c.ortho else total)
+
+    def weight(self, player: str) -> float:
+        """Of the step's cost, in this player's loss."""
+        return self.config.movement if self.config.cost_on in (player, "both") else 0.0
+
+    def generate(self, z: Tensor, y: Tensor | None) -> Tensor:
+        """G(z, y), y as in `Latents`.  -> [N, C, H, W] in [-1, 1]"""
+        return self.G(z, None if y is None else rows_of(self.G.shared, y))
+
+    def scores(self, batch: Batch) -> Tensor:
+        """D(x, y).  -> [N]"""
+        return self.D(batch.x, batch.given.y).flatten()
+
+    def sampling_record(self, truncation: float | None) -> dict[str, Any]:
+        """Steps at sampling, and that truncation multiplies."""
+        steps = {"latent_steps": self.config.sampling_steps} if self.config.sampling_steps else {}
+        return steps | ({"truncation": "multiplies"} if truncation is not None else {})
+
+    def code(self, request: Request) -> Latents:
+        """Uniform latents times the truncation, one-hot rows of classes, masks, all from their seeds."""
+        c, y = self.config, rng.one_hot(request.given.y, self.config.num_classes)
+        z = rng.uniform(request.seeds, c.dim_z) * rng.factor(request.truncation, request.truncation_form)
+        one = partial(masks, c.mask, 1, c.dim_z, c.fraction)
+        return Latents(z, y, torch.cat([one(rng.generator("mask", seed)) for seed in request.seeds]))
+
+    def decode(self, code: Latents) -> Tensor:
+        """G of (mixed) classes and of latents after the steps at sampling."""
+        return self.generate(self.improve(code, self.config.sampling_steps, graph=False)[0], code.y)
+
+    def mix(self, a: Latents, b: Latents, weight: float) -> Latents:
+        """The straight line, which stays in the box."""
+        return rows.paired(a, b, lambda _, left, right: torch.lerp(left, right, weight))
