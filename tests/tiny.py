@@ -28,6 +28,10 @@ _BIGGAN = {
     **_BIG, "dim_z": 4, "shared_dim": 4, "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
     "ortho": 0.1,
 }  # fmt: skip
+_LOGAN = {
+    **_BIG, "dim_z": 4, "shared_dim": 4, "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
+    "ortho": 0.1, "movement": 0.5,
+}  # fmt: skip
 
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -46,6 +50,13 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "biggan-tables": ("biggan", {**_BIGGAN, "shared_dim": 0, "hier": False}),
     "biggan-plain": ("biggan", {**_BIGGAN, "num_classes": 0}),
     "biggan-deep": ("biggan", {**_BIGGAN, "deep": True, "G_ch": 4, "D_ch": 4}),
+    "logan": ("logan", _LOGAN),
+    "logan-gd": ("logan", {**_LOGAN, "rule": "gradient", "alpha": 0.5}),
+    "logan-baseline": ("logan", {**_LOGAN, "rule": "none"}),
+    "logan-sngan": (
+        "logan",
+        {**_LOGAN, "net": "sngan", "num_classes": 0, "steps": 2, "sampling_steps": 2, "mask": "element_random"},
+    ),
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ class Config(config.Config):
 
 @dataclass(frozen=True)
 class Latents:
-    """z [N, Z] in the box; y [N] classes, rows [N, K] of mixtures, or None; mask [N, Z] or [N, 1], 1 where z may move"""
+    """z [N, Z] in the box; y [N] classes, mixtures [N, K], or None; mask [N, Z] or [N, 1], 1 where z may move"""
 
     z: Tensor
     y: Tensor | None

@@ -230,17 +230,24 @@ def changed(field: str, value: Any) -> list[Any]:
         "init": ["N02", "xavier", "ortho"],
         "bias_init": ["torch"],
         "ortho_form": ["code"],
+        "net": ["sngan"],
+        "rule": ["gradient", "none"],
+        "mask": ["element_random", "sample"],
+        "cost_on": ["D", "G"],
+        "detach": ["D", "G", "both"],
     }
     return options[field]
 
 
 def trace(gan: GAN) -> str:
-    """A hash of everything that two iterations change: weights, averages, counters."""
+    """A hash of everything that two iterations change, weights, averages, counters; and of what comes out, samples."""
     state = new_state(gan, CPU)
     go(state, 2, tiny.images(gan))
     total = hashlib.sha256(str(gan.images_seen).encode())
     for key, value in sorted(state.tensors().items()):
         total.update(key.encode() + value.numpy().tobytes())
+    if gan.seeds_suffice:
+        total.update(gan.sample(2).numpy().tobytes())
     return total.hexdigest()
 
 
