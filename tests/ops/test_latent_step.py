@@ -11,7 +11,17 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from ganvas import losses
-from ganvas.ops.latent_step import ascend, first_coordinates, gradient_step, move, movement, natural_gradient_step
+from ganvas.ops.latent_step import (
+    ascend,
+    climb,
+    first_coordinates,
+    gradient_step,
+    masks,
+    move,
+    movement,
+    natural_gradient_step,
+    step_rule,
+)
 
 
 def recipe(n: int) -> Tensor:
@@ -243,3 +253,38 @@ def test_compiled_equals_eager():
         value = function(w)
         results.append((value.detach(), torch.autograd.grad(value.sum(), list(w.values()))))
     assert_close(results[1], results[0])
+
+
+def test_climb_is_ascend_again_and_again():
+    w, rule = weights(), partial(natural_gradient_step, alpha=0.9, beta=0.1)
+    z, total = Z, torch.zeros_like(Z)
+    for _ in range(3):
+        z, step = ascend(partial(f, w=w), z, rule)
+        total = total + step
+    found, moved, before = climb(partial(f, w=w), Z, rule, 3)
+    assert_close(found, z)
+    assert_close(moved, total)
+    assert before is not None
+    near(before, (0.3755113016 - 0.6639055199) / 2)
+    assert not before.requires_grad
+    still, moved, before = climb(partial(f, w=w), Z, rule, 0)
+    assert torch.equal(still, Z)
+    assert not moved.any()
+    assert before is None
+
+
+def test_masks_by_name():
+    rng = torch.Generator().manual_seed(0)
+    assert torch.equal(masks("element_fixed", 3, 8, 0.5, rng), first_coordinates(8, 0.5).expand(3, 8))
+    elements, samples = masks("element_random", 50, 40, 0.8, rng), masks("sample", 500, 40, 0.8, rng)
+    assert elements.shape == (50, 40)
+    assert samples.shape == (500, 1)
+    assert elements.unique().tolist() == samples.unique().tolist() == [0.0, 1.0]
+    assert elements.mean().item() == pytest.approx(0.8, abs=0.05)
+    assert samples.mean().item() == pytest.approx(0.8, abs=0.06)
+
+
+def test_rules_by_name():
+    g, mask = torch.randn(3, 4, generator=torch.Generator().manual_seed(0)), first_coordinates(4, 0.5)
+    assert torch.equal(step_rule("natural", 0.9, 0.1, mask)(g), natural_gradient_step(g, 0.9, 0.1, mask))
+    assert torch.equal(step_rule("gradient", 0.9, 0.1, mask)(g), gradient_step(g, 0.9, mask))
