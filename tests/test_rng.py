@@ -48,6 +48,19 @@ def test_latents_are_standard_normal() -> None:
     assert torch.corrcoef(rng.noise(range(32), 2000)).fill_diagonal_(0).abs().max() < 0.1  # seeds side by side
 
 
+def test_uniform_latents_fill_the_box_and_shrink_by_a_factor() -> None:
+    z = rng.uniform(range(2000), 16)
+    assert -1 <= z.min() < -0.999
+    assert 0.999 < z.max() <= 1
+    assert (z.std() - 3**-0.5).abs() < 0.01
+    assert torch.equal(z[5:6], rng.uniform([5], 16))
+    assert rng.factor(None, "resample") == rng.factor(1.0, "scale") == 1.0
+    assert rng.factor(0.02, "resample") == 0.02
+    for truncation, form in ((0.0, "scale"), (-1.0, "scale"), (1.1, "resample"), (0.5, "clamp")):
+        with pytest.raises(InputError, match="above 0, at most 1"):
+            rng.factor(truncation, form)  # type: ignore[arg-type]
+
+
 def test_labels_are_uniform_and_by_seed() -> None:
     y = rng.labels(range(3000), 3)
     assert torch.bincount(y, minlength=3).min() > 900

@@ -85,7 +85,7 @@ OTHER = {
     "reference": "mnist", "split": "train", "reference_hash": "cd", "reference_count": 1, "sample_count": 2,
     "resize": "clean_bicubic", "resize_filter": "bicubic", "antialias": True, "size": 0, "features": "own",
     "features_hash": "ef", "seeds": (3,), "ema": None, "truncation": None, "batch_norm": "batch",
-    "truncation_form": "scale", "decoding": "3x64x64, crop, lanczos",
+    "truncation_form": "scale", "decoding": "3x64x64, crop, lanczos", "sampling": {"latent_steps": 10},
 }  # fmt: skip
 
 
