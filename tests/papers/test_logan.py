@@ -428,7 +428,16 @@ def test_mixtures_lie_on_the_straight_line() -> None:
     assert mixed.z.abs().max() <= 1
 
 
-# ---- presets
+# ---- networks and presets
+
+
+@pytest.mark.parametrize(("name", "players"), [("logan", "GD"), ("logan-sngan", "D")])
+def test_leaky_everywhere(name: str, players: str) -> None:
+    gan = tiny.build(name, slope=0.3)
+    for player in players:
+        found = [m for m in getattr(gan, player).modules() if isinstance(m, nn.ReLU | nn.LeakyReLU)]
+        assert found
+        assert all(isinstance(m, nn.LeakyReLU) and m.negative_slope == 0.3 for m in found)
 
 
 def counts(preset: str, **values: Any) -> dict[str, int]:
