@@ -28,13 +28,14 @@ from ganvas.scoring.subject import evaluate
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "baseline": {"rule": "none"},
-    "GD": {"rule": "gradient"},
     "NGD": {},
     "NGD, detached": {"detach": "both"},
+    "GD": {"rule": "gradient"},
 }
 COLOURS = {"baseline": "#777777", "GD": "#1f77b4", "NGD": "#d62728", "NGD, detached": "#2ca02c"}
 SAMPLING_STEPS = (0, 1, 10)  # as it is; as in training; as in the CIFAR recipe
 SETS = 3
+SMOOTH = 4  # lines of the log in a point of a curve
 MOST = 5000  # samples in a set
 
 
@@ -83,28 +84,29 @@ def stepping(run: Path, steps: int) -> Path:
 
 
 def curve(run: Path, key: str) -> list[tuple[float, float]]:
-    """(images seen, value) of a logged number."""
+    """(images seen, value) of a logged number, each the mean of `SMOOTH` lines of the log."""
     lines = [json.loads(line) for line in (run / "train.jsonl").read_text().splitlines()]
-    return [(line["images"], line[key]) for line in lines if line.get(key) is not None]
+    found = [(line["images"], line[key]) for line in lines if line.get(key) is not None]
+    parts = [found[i : i + SMOOTH] for i in range(0, len(found), SMOOTH)]
+    return [(part[-1][0], statistics.mean(value for _, value in part)) for part in parts]
 
 
 def plot(path: Path, panels: dict[str, dict[str, list[list[tuple[float, float]]]]]) -> None:
-    """A PNG with a panel per logged number and a line per run.  panels: title -> variant -> curves"""
+    """A PNG with a panel per logged number and a line per run, two panels in a row.  title -> variant -> curves"""
     width, height, margin = 420, 240, 44
-    image = Image.new("RGB", (width * len(panels), height + 24), "white")
+    image = Image.new("RGB", (width * 2, height * -(-len(panels) // 2) + 24), "white")
     draw = ImageDraw.Draw(image)
-    for column, (title, variants) in enumerate(panels.items()):
+    for i, (title, variants) in enumerate(panels.items()):
+        column, top = i % 2, i // 2 * height
         points = [p for curves in variants.values() for line in curves for p in line]
-        if not points:
-            continue
         right, low, high = max(x for x, _ in points), min(y for _, y in points), max(y for _, y in points)
         left, span = column * width + margin, max(high - low, 1e-9)
-        box = (left, 24, (column + 1) * width - 12, height - 24)
+        box = (left, top + 24, (column + 1) * width - 12, top + height - 24)
         draw.rectangle(box, outline="#999999")
-        draw.text((left, 6), title, fill="black")
+        draw.text((left, top + 6), title, fill="black")
         for value, y in ((high, box[1]), (low, box[3] - 10)):
             draw.text((column * width + 4, y), f"{value:.2g}", fill="black")
-        draw.text((box[2] - 70, box[3] + 4), f"{right:,.0f} images", fill="black")
+        draw.text((box[2] - 80, box[3] + 4), f"{right:,.0f} images", fill="black")
         for name, curves in variants.items():
             for line in curves:
                 where = [
@@ -113,8 +115,8 @@ def plot(path: Path, panels: dict[str, dict[str, list[list[tuple[float, float]]]
                 ]
                 draw.line(where, fill=COLOURS[name], width=1)
     for i, name in enumerate(VARIANTS):
-        draw.text((margin + 110 * i, height), name, fill=COLOURS[name])
-    image.save(path, optimize=True)
+        draw.text((margin + 110 * i, image.height - 18), name, fill=COLOURS[name])
+    image.quantize(32).save(path, optimize=True)
 
 
 def row(name: str, scores: list[Score]) -> str:
