@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -12,6 +13,7 @@ from ganvas.ops.cutmix import mix
 
 Heads = tuple[Tensor, Tensor]  # what a U-Net discriminator says of images: map [N, 1, H, W] and score [N, 1], logits
 Pixels = Literal["mean", "sum"]
+ClassLoss = Callable[[Tensor, Tensor], Tensor]  # of logits [N, K] and classes [N] int64
 
 
 def wasserstein_distance(real: Tensor, fake: Tensor) -> Tensor:
@@ -111,41 +113,48 @@ def class_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y)
 
 
-def tac_D(real_ac: Tensor, y: Tensor, fake_mi: Tensor, fake_y: Tensor) -> Tensor:
+def tac_D(
+    real_ac: Tensor, y: Tensor, fake_mi: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy
+) -> Tensor:
     """-mean log C(y | x) - mean log C_mi(y | G(z)): each twin sees its own images (TAC-GAN, Gong et al. 2019).
 
-    real_ac [N, K], y [N], fake_mi [M, K], fake_y [M] -> scalar
+    real_ac [N, K], y [N], fake_mi [M, K], fake_y [M] -> scalar.  loss: another than cross entropy in both terms
     """
-    return F.cross_entropy(real_ac, y) + F.cross_entropy(fake_mi, fake_y)
+    return loss(real_ac, y) + loss(fake_mi, fake_y)
 
 
-def tac_G(ac: Tensor, mi: Tensor, y: Tensor) -> Tensor:
+def tac_G(ac: Tensor, mi: Tensor, y: Tensor, loss: ClassLoss = class_cross_entropy) -> Tensor:
     """-mean log C(y | G(z)) + mean log C_mi(y | G(z)).  ac, mi [M, K], y [M] -> scalar"""
-    return F.cross_entropy(ac, y) - F.cross_entropy(mi, y)
+    return loss(ac, y) - loss(mi, y)
 
 
-def adc_D(real: Tensor, y: Tensor, fake: Tensor, fake_y: Tensor) -> Tensor:
+def adc_D(
+    real: Tensor, y: Tensor, fake: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy
+) -> Tensor:
     """-mean log C(y+ | x) - mean log C(y- | G(z)): classes of real images and of fakes (ADC-GAN, Hou et al. 2022).
 
     real [N, 2K], y [N], fake [M, 2K], fake_y [M] -> scalar.  Column 2y is y+, 2y + 1 is y-.
     """
-    return F.cross_entropy(real, 2 * y) + F.cross_entropy(fake, 2 * fake_y + 1)
+    return loss(real, 2 * y) + loss(fake, 2 * fake_y + 1)
 
 
-def adc_G(logits: Tensor, y: Tensor) -> Tensor:
+def adc_G(logits: Tensor, y: Tensor, loss: ClassLoss = class_cross_entropy) -> Tensor:
     """-mean log C(y+ | G(z)) + mean log C(y- | G(z)) = mean (l[2y+1] - l[2y]).  logits [M, 2K], y [M] -> scalar
 
-    Both softmax normalisers are the same and cancel: linear in two logits, and unbounded.
+    Both softmax normalisers are the same and cancel: linear in two logits, and unbounded.  Another loss than cross
+    entropy is taken at both columns as it is; the hinges are linear too.
     """
+    if loss is not class_cross_entropy:
+        return loss(logits, 2 * y) - loss(logits, 2 * y + 1)
     pairs = logits.unflatten(1, (-1, 2))
     as_real, as_fake = pairs[torch.arange(len(y), device=y.device), y].unbind(1)
     return (as_fake - as_real).mean()
 
 
-def am_D(real: Tensor, y: Tensor, fake: Tensor) -> Tensor:
+def am_D(real: Tensor, y: Tensor, fake: Tensor, loss: ClassLoss = class_cross_entropy) -> Tensor:
     """-mean log C(y | x) - mean log C(K | G(z)): one class more, of all fakes (AM-GAN).  [N, K+1], [N], [M, K+1]"""
     generated = torch.full((len(fake),), fake.shape[1] - 1, device=fake.device)
-    return F.cross_entropy(real, y) + F.cross_entropy(fake, generated)
+    return loss(real, y) + loss(fake, generated)
 
 
 def class_hinge_D(logits: Tensor, y: Tensor) -> Tensor:
@@ -172,3 +181,16 @@ def twin_hinge_G(logits: Tensor, y: Tensor) -> Tensor:
 def _over_true(logits: Tensor, y: Tensor) -> Tensor:
     """l[k] - l[y].  [N, K]"""
     return logits - logits.gather(1, y[:, None])
+
+
+# name -> what D and what G minimises; "none" leaves all to a classifier
+ADVERSARIAL: dict[str, tuple[Callable[[Tensor, Tensor], Tensor | float], Callable[[Tensor], Tensor | float]]] = {
+    "hinge": (hinge_D, hinge_G),
+    "logistic": (logistic_D, logistic_G),
+    "none": (lambda real, fake: 0.0, lambda fake: 0.0),
+}
+CLASS_LOSSES: dict[str, tuple[ClassLoss, ClassLoss]] = {
+    "entropy": (class_cross_entropy, class_cross_entropy),
+    "hinge": (class_hinge_D, class_hinge_G),
+    "twin_hinge": (twin_hinge_D, twin_hinge_G),
+}

@@ -1,9 +1,16 @@
 """Every paper by name: a plain dict, so jump-to-definition works."""
 
 from ganvas.gan import GAN
+from ganvas.papers.adcgan import ADCGAN
 from ganvas.papers.biggan import BigGAN
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
 from ganvas.papers.wgan import WGAN
 
-PAPERS: dict[str, type[GAN]] = {"wgan": WGAN, "sagan": SAGAN, "biggan": BigGAN, "logan": LOGAN}
+PAPERS: dict[str, type[GAN]] = {
+    "wgan": WGAN,
+    "sagan": SAGAN,
+    "biggan": BigGAN,
+    "adcgan": ADCGAN,
+    "logan": LOGAN,
+}

@@ -1,0 +1,162 @@
+"""ADC-GAN (Hou et al. 2022, arXiv 2107.10060) and its relatives: AC-GAN (Odena et al. 2017, arXiv 1610.09585), TAC-GAN
+(Gong et al. 2019, arXiv 1907.02690), PD-GAN (Miyato and Koyama 2018, arXiv 1802.05637), AM-GAN.
+
+Here: the objectives, which differ in D's heads and in one term of each player's loss, and the Config.  Not here: the
+presets (presets/adcgan.toml), the heads (nets/heads.py), the networks (nets/biggan.py; for points nets/mog.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from ganvas import config, losses
+from ganvas.config import ANY, only
+from ganvas.errors import InputError
+from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
+from ganvas.nets import biggan, heads, mog
+
+CLASSIFIES = {"objective": ("adc", "ac", "tac", "am")}
+
+
+class Config(config.Config):
+    """Defaults are the authors' script for CIFAR-10."""
+
+    resolution: int = 32
+    conditional: bool = True
+    images: int = 50_000_000  # 250k generator steps
+    batch: int = 50
+    G_lr: float = 2e-4
+    D_lr: float = 2e-4
+    beta1: float = only(0.0, optimizer="adam")
+    beta2: float = only(0.999, optimizer="adam")
+    ema: float = 0.9999
+    ema_start: int = only(1000, ema=ANY)
+
+    # networks
+    net: Literal["biggan", "mog"] = "biggan"  # mog: the MLPs of the mixture of Gaussians, for points
+    G_ch: int = only(64, net="biggan")  # width multiplier
+    D_ch: int = only(64, net="biggan")
+    width: int = only(10, net="mog")  # of every hidden layer
+    dim_z: int = 128  # latent dimensions, standard normal
+    shared_dim: int = 0  # class embedding that all blocks share; 0: tables in each block
+    hier: bool = only(False, net="biggan")  # a chunk of z goes to each block (skip-z)
+    G_attention: tuple[int, ...] = only((), net="biggan")  # sizes of the feature maps after which attention stands
+    D_attention: tuple[int, ...] = only((), net="biggan")
+    sn_eps: float = only(1e-8, net="biggan")  # spectral norm
+    bn_eps: float = only(1e-5, net="biggan")  # batch norm
+    init: Literal["N02", "ortho", "xavier"] = only("N02", net="biggan")
+    bias_init: Literal["zero", "torch"] = only("torch", net="biggan")
+
+    # objective
+    objective: Literal["adc", "ac", "tac", "pd", "am"] = "adc"  # which heads D has, and what they learn
+    adversarial: Literal["hinge", "logistic", "none"] = "hinge"  # none: the classifier alone (always so in AM-GAN)
+    class_loss: Literal["entropy", "hinge", "twin_hinge"] = only("entropy", **CLASSIFIES)  # ADC-GAN's, TAC-GAN's hinge
+    G_lambda: float = only(1.0, **CLASSIFIES)  # weight of the classifier's term; one lambda for both in the paper
+    D_lambda: float = only(1.0, **CLASSIFIES)
+    ac_on_fakes: bool = only(False, objective="ac")  # D's classifier learns fakes' classes too: Odena et al.
+
+    # training
+    D_steps: int = 4  # per iteration
+    G_every: int = 1  # iterations per generator step
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if min(self.D_steps, self.G_every, self.G_ch, self.D_ch, self.width, self.dim_z) < 1:
+            raise ValueError("D_steps, G_every, G_ch, D_ch, width and dim_z must be at least 1")
+        if (self.net == "mog") != (self.resolution == 0):
+            raise ValueError(f"net={self.net} at resolution={self.resolution}: points need mog, images need biggan")
+        if self.net == "mog" and not self.shared_dim:
+            raise ValueError("net=mog joins z to a class embedding: shared_dim must be at least 1")
+        if self.objective == "pd" and self.adversarial == "none":
+            raise ValueError("objective=pd has the adversarial loss alone: adversarial=hinge or logistic")
+        return self
+
+
+class ADCGAN(GAN[Config]):
+    """Players `G`, called as G(z, G.shared(y)), and `D`, called as D(x, y) -> `heads.Answer`."""
+
+    config_type = Config
+    title = "ADC-GAN (Hou et al. 2022, arXiv 2107.10060), AC-GAN, TAC-GAN, PD-GAN"
+    headline = "D/class"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        c, names = config, heads.HEADS[config.objective]
+        if not c.num_classes:
+            raise InputError("ADC-GAN and its relatives learn classes, there are none; give data with classes")
+        if c.net == "mog":
+            self.G: Any = mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.width)
+            self.D: Any = mog.Discriminator(names, c.channels, c.num_classes, c.width)
+            return
+        shared: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": c.bias_init}
+        self.G = biggan.Generator(
+            c.resolution, c.G_ch, c.dim_z, c.num_classes, attention=c.G_attention, hier=c.hier,
+            shared_dim=c.shared_dim, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, **shared,
+        )  # fmt: skip
+        self.D = heads.Discriminator(names, c.resolution, c.D_ch, c.num_classes, attention=c.D_attention, **shared)
+
+    def phases(self) -> list[Phase]:
+        """D_steps discriminator steps, then on every G_every-th iteration one generator step."""
+        return [
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("G", "G", self.G_loss, every=self.config.G_every),
+        ]
+
+    def D_loss(self, real: Batch, drawn: Drawn) -> Loss:
+        """V + D_lambda times the classifier's loss, V the adversarial one.
+
+        Real and fake go through D together, so spectral norm iterates once a step.
+        """
+        y, fake_y = real.given.y, drawn.y
+        assert y is not None and fake_y is not None, "classes are needed"
+        with torch.no_grad():
+            fake = self.G(drawn.z, self.G.shared(fake_y))
+        of_fake, of_real = self.D(torch.cat([fake, real.x]), torch.cat([fake_y, y])).split([len(fake), len(y)])
+        term = self.class_D(of_real, y, of_fake, fake_y)
+        total = losses.ADVERSARIAL[self.config.adversarial][0](of_real.score, of_fake.score)
+        logs = {"D/real": of_real.score.mean(), "D/fake": of_fake.score.mean(), "D/class": term}
+        return Loss(total + self.config.D_lambda * term, logs)
+
+    def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
+        """V of the fakes + G_lambda times the classifier's loss."""
+        assert drawn.y is not None, "classes are needed"
+        answer = self.D(self.G(drawn.z, self.G.shared(drawn.y)), drawn.y)
+        term = self.class_G(answer, drawn.y)
+        total = losses.ADVERSARIAL[self.config.adversarial][1](answer.score)
+        return Loss(total + self.config.G_lambda * term, {"G/class": term})
+
+    def class_D(self, real: Any, y: Tensor, fake: Any, fake_y: Tensor) -> Tensor:
+        """What D's classifier minimises.  real, fake: Answers, with the logits of the objective's heads -> scalar"""
+        c, loss = self.config, losses.CLASS_LOSSES[self.config.class_loss][0]
+        if c.objective == "adc":
+            return losses.adc_D(real.adc, y, fake.adc, fake_y, loss)
+        if c.objective == "tac":
+            return losses.tac_D(real.ac, y, fake.mi, fake_y, loss)
+        if c.objective == "am":
+            return losses.am_D(real.am, y, fake.am, loss)
+        if c.objective == "pd":  # the class is in the score itself
+            return real.score.new_zeros(())
+        return loss(real.ac, y) + loss(fake.ac, fake_y) if c.ac_on_fakes else loss(real.ac, y)
+
+    def class_G(self, fake: Any, y: Tensor) -> Tensor:
+        """What G minimises beside V.  fake: an Answer -> scalar"""
+        c, loss = self.config, losses.CLASS_LOSSES[self.config.class_loss][1]
+        if c.objective == "adc":
+            return losses.adc_G(fake.adc, y, loss)
+        if c.objective == "tac":
+            return losses.tac_G(fake.ac, fake.mi, y, loss)
+        if c.objective == "pd":
+            return fake.score.new_zeros(())
+        return loss(fake.am if c.objective == "am" else fake.ac, y)
+
+    def scores(self, batch: Batch) -> Tensor | None:
+        """D(x, y).  -> [N]; None where no score is learned"""
+        return None if self.config.adversarial == "none" else self.D(batch.x, batch.given.y).score.flatten()
+
+    def decode(self, code: Code) -> Tensor:
+        """G of latents and (mixed) classes.  -> [N, C, H, W] in [-1, 1] (points: [N, D])"""
+        return self.G(code.z, code.c @ self.G.shared.weight if self.config.shared_dim else code.c)
