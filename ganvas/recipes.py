@@ -61,8 +61,10 @@ def as_meant(row: Preset) -> Config:
 
 
 def default_data(name: str) -> str:
-    """What `train` uses where no data are given: the toys for a toy preset, the digits for everything else."""
+    """What `train` uses where no data are given: what the preset is for if we have it, else a toy or the digits."""
     row = presets().get(name)
+    if row and row.data in datasets.EMBEDDED:
+        return row.data
     return "ring8" if row and row.values.get("resolution") == 0 else "digits"
 
 
