@@ -113,9 +113,7 @@ def class_cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     return F.cross_entropy(logits, y)
 
 
-def tac_D(
-    real_ac: Tensor, y: Tensor, fake_mi: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy
-) -> Tensor:
+def tac_D(real_ac: Tensor, y: Tensor, fake_mi: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy) -> Tensor:
     """-mean log C(y | x) - mean log C_mi(y | G(z)): each twin sees its own images (TAC-GAN, Gong et al. 2019).
 
     real_ac [N, K], y [N], fake_mi [M, K], fake_y [M] -> scalar.  loss: another than cross entropy in both terms
@@ -128,9 +126,7 @@ def tac_G(ac: Tensor, mi: Tensor, y: Tensor, loss: ClassLoss = class_cross_entro
     return loss(ac, y) - loss(mi, y)
 
 
-def adc_D(
-    real: Tensor, y: Tensor, fake: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy
-) -> Tensor:
+def adc_D(real: Tensor, y: Tensor, fake: Tensor, fake_y: Tensor, loss: ClassLoss = class_cross_entropy) -> Tensor:
     """-mean log C(y+ | x) - mean log C(y- | G(z)): classes of real images and of fakes (ADC-GAN, Hou et al. 2022).
 
     real [N, 2K], y [N], fake [M, 2K], fake_y [M] -> scalar.  Column 2y is y+, 2y + 1 is y-.

@@ -66,7 +66,7 @@ class Heads(nn.Module):
             if name not in ("embed", *widths):
                 raise InputError(f"a head called {name!r}, expected some of embed, {', '.join(widths)}")
         if self.names and not num_classes:
-            raise InputError(f"the heads {', '.join(self.names)} need classes; give num_classes, or no heads")
+            raise InputError(f"the heads {', '.join(self.names)} need classes, there are none; give data with classes")
         self.linear = linear(num_features, 1)
         self.embed = embedding(num_classes, num_features) if "embed" in self.names else None
         self.classify = nn.ModuleDict(

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from ganvas.errors import InputError
 from ganvas.nets.heads import Answer, Head, Heads
 
 
@@ -26,6 +27,8 @@ class Generator(nn.Module):
         self, dim: int = 1, dim_z: int = 2, num_classes: int = 3, shared_dim: int = 2, width: int = 10
     ) -> None:
         super().__init__()
+        if not shared_dim:
+            raise InputError("G of the mixture knows classes by their embedding alone; give shared_dim, as 2")
         self.dim_z, self.num_classes = dim_z, num_classes
         self.shared = nn.Embedding(num_classes, shared_dim)
         self.layers = tanh_mlp(dim_z + shared_dim, width)

@@ -1,8 +1,8 @@
 """ADC-GAN (Hou et al. 2022, arXiv 2107.10060) and its relatives: AC-GAN (Odena et al. 2017, arXiv 1610.09585), TAC-GAN
 (Gong et al. 2019, arXiv 1907.02690), PD-GAN (Miyato and Koyama 2018, arXiv 1802.05637), AM-GAN.
 
-Here: the objectives, which differ in D's heads and in one term of each player's loss, and the Config.  Not here: the
-presets (presets/adcgan.toml), the heads (nets/heads.py), the networks (nets/biggan.py; for points nets/mog.py).
+Here: the objectives, which differ in one term of each player's loss, and the Config.  Not here: the presets
+(presets/adcgan.toml), D's heads (nets/heads.py), the networks (nets/biggan.py; for points nets/mog.py).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from torch import Tensor
 
 from ganvas import config, losses
 from ganvas.config import ANY, only
-from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
 from ganvas.nets import biggan, heads, mog
 
-CLASSIFIES = {"objective": ("adc", "ac", "tac", "am")}
+CLASSIFIERS = ("adc", "ac", "tac", "am")
 
 
 class Config(config.Config):
@@ -49,17 +48,14 @@ class Config(config.Config):
     sn_eps: float = only(1e-8, net="biggan")  # spectral norm
     bn_eps: float = only(1e-5, net="biggan")  # batch norm
     init: Literal["N02", "ortho", "xavier"] = only("N02", net="biggan")
-    bias_init: Literal["zero", "torch"] = only("torch", net="biggan")
 
-    # objective
+    # objective and training
     objective: Literal["adc", "ac", "tac", "pd", "am"] = "adc"  # which heads D has, and what they learn
     adversarial: Literal["hinge", "logistic", "none"] = "hinge"  # none: the classifier alone (always so in AM-GAN)
-    class_loss: Literal["entropy", "hinge", "twin_hinge"] = only("entropy", **CLASSIFIES)  # ADC-GAN's, TAC-GAN's hinge
-    G_lambda: float = only(1.0, **CLASSIFIES)  # weight of the classifier's term; one lambda for both in the paper
-    D_lambda: float = only(1.0, **CLASSIFIES)
+    class_loss: Literal["entropy", "hinge", "twin_hinge"] = only("entropy", objective=CLASSIFIERS)  # ADC's, TAC's hinge
+    G_lambda: float = only(1.0, objective=CLASSIFIERS)  # weight of the classifier's term; the paper has one for both
+    D_lambda: float = only(1.0, objective=CLASSIFIERS)
     ac_on_fakes: bool = only(False, objective="ac")  # D's classifier learns fakes' classes too: Odena et al.
-
-    # training
     D_steps: int = 4  # per iteration
     G_every: int = 1  # iterations per generator step
 
@@ -69,8 +65,6 @@ class Config(config.Config):
             raise ValueError("D_steps, G_every, G_ch, D_ch, width and dim_z must be at least 1")
         if (self.net == "mog") != (self.resolution == 0):
             raise ValueError(f"net={self.net} at resolution={self.resolution}: points need mog, images need biggan")
-        if self.net == "mog" and not self.shared_dim:
-            raise ValueError("net=mog joins z to a class embedding: shared_dim must be at least 1")
         if self.objective == "pd" and self.adversarial == "none":
             raise ValueError("objective=pd has the adversarial loss alone: adversarial=hinge or logistic")
         return self
@@ -81,18 +75,16 @@ class ADCGAN(GAN[Config]):
 
     config_type = Config
     title = "ADC-GAN (Hou et al. 2022, arXiv 2107.10060), AC-GAN, TAC-GAN, PD-GAN"
-    headline = "D/class"
+    headline = "D/real"
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         c, names = config, heads.HEADS[config.objective]
-        if not c.num_classes:
-            raise InputError("ADC-GAN and its relatives learn classes, there are none; give data with classes")
         if c.net == "mog":
             self.G: Any = mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.width)
             self.D: Any = mog.Discriminator(names, c.channels, c.num_classes, c.width)
             return
-        shared: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": c.bias_init}
+        shared: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": "torch"}
         self.G = biggan.Generator(
             c.resolution, c.G_ch, c.dim_z, c.num_classes, attention=c.G_attention, hier=c.hier,
             shared_dim=c.shared_dim, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, **shared,
@@ -107,27 +99,23 @@ class ADCGAN(GAN[Config]):
         ]
 
     def D_loss(self, real: Batch, drawn: Drawn) -> Loss:
-        """V + D_lambda times the classifier's loss, V the adversarial one.
-
-        Real and fake go through D together, so spectral norm iterates once a step.
-        """
-        y, fake_y = real.given.y, drawn.y
-        assert y is not None and fake_y is not None, "classes are needed"
+        """Adversarial + D_lambda classifier's loss.  Real and fake share a forward: spectral norm iterates once."""
+        y: Any = real.given.y
+        fake_y: Any = drawn.y
         with torch.no_grad():
             fake = self.G(drawn.z, self.G.shared(fake_y))
         of_fake, of_real = self.D(torch.cat([fake, real.x]), torch.cat([fake_y, y])).split([len(fake), len(y)])
         term = self.class_D(of_real, y, of_fake, fake_y)
-        total = losses.ADVERSARIAL[self.config.adversarial][0](of_real.score, of_fake.score)
+        adversarial = losses.ADVERSARIAL[self.config.adversarial][0](of_real.score, of_fake.score)
         logs = {"D/real": of_real.score.mean(), "D/fake": of_fake.score.mean(), "D/class": term}
-        return Loss(total + self.config.D_lambda * term, logs)
+        return Loss(adversarial + self.config.D_lambda * term, logs)
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
-        """V of the fakes + G_lambda times the classifier's loss."""
-        assert drawn.y is not None, "classes are needed"
+        """Adversarial + G_lambda classifier's loss, of the fakes."""
         answer = self.D(self.G(drawn.z, self.G.shared(drawn.y)), drawn.y)
         term = self.class_G(answer, drawn.y)
-        total = losses.ADVERSARIAL[self.config.adversarial][1](answer.score)
-        return Loss(total + self.config.G_lambda * term, {"G/class": term})
+        adversarial = losses.ADVERSARIAL[self.config.adversarial][1](answer.score)
+        return Loss(adversarial + self.config.G_lambda * term, {"G/class": term})
 
     def class_D(self, real: Any, y: Tensor, fake: Any, fake_y: Tensor) -> Tensor:
         """What D's classifier minimises.  real, fake: Answers, with the logits of the objective's heads -> scalar"""
@@ -142,8 +130,8 @@ class ADCGAN(GAN[Config]):
             return real.score.new_zeros(())
         return loss(real.ac, y) + loss(fake.ac, fake_y) if c.ac_on_fakes else loss(real.ac, y)
 
-    def class_G(self, fake: Any, y: Tensor) -> Tensor:
-        """What G minimises beside V.  fake: an Answer -> scalar"""
+    def class_G(self, fake: Any, y: Any) -> Tensor:
+        """What G minimises beside the adversarial loss.  fake: an Answer -> scalar"""
         c, loss = self.config, losses.CLASS_LOSSES[self.config.class_loss][1]
         if c.objective == "adc":
             return losses.adc_G(fake.adc, y, loss)
