@@ -32,6 +32,13 @@ _LOGAN = {
     **_BIG, "dim_z": 4, "shared_dim": 4, "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
     "ortho": 0.1, "movement": 0.5,
 }  # fmt: skip
+_ADC = {
+    **_BIG, "dim_z": 4, "shared_dim": 4, "hier": True, "D_steps": 2, "ema": 0.5, "ema_start": 1, "sn_eps": 1e-4,
+}  # fmt: skip
+_MOG = {
+    "resolution": 0, "channels": 1, "num_classes": 3, "dim_z": 2, "shared_dim": 2, "width": 4, "batch": 4,
+    "images": 48, "D_steps": 1, "G_lr": 0.01, "adversarial": "logistic", "ema": 0.5, "ema_start": 1,
+}  # fmt: skip
 
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -57,6 +64,15 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         "logan",
         {**_LOGAN, "net": "sngan", "num_classes": 0, "steps": 2, "sampling_steps": 2, "mask": "element_random"},
     ),
+    "adcgan": ("adcgan", {**_ADC, "G_attention": (8,), "D_attention": (4,)}),
+    "adcgan-tables": ("adcgan", {**_ADC, "shared_dim": 0, "hier": False, "adversarial": "logistic"}),
+    "adcgan-acgan": ("adcgan", {**_ADC, "objective": "ac"}),
+    "adcgan-acgan-odena": ("adcgan", {**_ADC, "objective": "ac", "ac_on_fakes": True, "class_loss": "hinge"}),
+    "adcgan-tacgan": ("adcgan", {**_ADC, "objective": "tac", "class_loss": "twin_hinge"}),
+    "adcgan-pdgan": ("adcgan", {**_ADC, "objective": "pd"}),
+    "adcgan-amgan": ("adcgan", {**_ADC, "objective": "am", "adversarial": "none"}),
+    "adcgan-points": ("adcgan", _MOG),
+    "adcgan-points-pdgan": ("adcgan", {**_MOG, "objective": "pd", "G_every": 2}),
 }  # fmt: skip
 
 
@@ -81,7 +97,9 @@ def images(gan: GAN, m: int = 10) -> Images:
     """A data set of noise in the shape of the GAN's data."""
     c = gan.config
     rng = np.random.default_rng(0)
-    x = rng.integers(0, 256, (m, c.channels, c.resolution, c.resolution), dtype=np.uint8)
+    x = rng.integers(0, 256, (m, *c.shape), dtype=np.uint8)
+    if len(c.shape) == 1:
+        x = rng.standard_normal((m, *c.shape), dtype=np.float32)
     y = np.arange(m) % c.num_classes if c.num_classes else None
     names = [f"class {k}" for k in range(c.num_classes)]
     return Images(x, y, names, "noise", "none", {}, [])

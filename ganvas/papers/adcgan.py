@@ -36,18 +36,17 @@ class Config(config.Config):
     ema_start: int = only(1000, ema=ANY)
 
     # networks
-    net: Literal["biggan", "mog"] = "biggan"  # mog: the MLPs of the mixture of Gaussians, for points
-    G_ch: int = only(64, net="biggan")  # width multiplier
-    D_ch: int = only(64, net="biggan")
-    width: int = only(10, net="mog")  # of every hidden layer
+    G_ch: int = only(64, resolution=ANY)  # width multiplier
+    D_ch: int = only(64, resolution=ANY)
+    width: int = only(10, resolution=0)  # of every hidden layer of the MLPs, the networks for points
     dim_z: int = 128  # latent dimensions, standard normal
     shared_dim: int = 0  # class embedding that all blocks share; 0: tables in each block
-    hier: bool = only(False, net="biggan")  # a chunk of z goes to each block (skip-z)
-    G_attention: tuple[int, ...] = only((), net="biggan")  # sizes of the feature maps after which attention stands
-    D_attention: tuple[int, ...] = only((), net="biggan")
-    sn_eps: float = only(1e-8, net="biggan")  # spectral norm
-    bn_eps: float = only(1e-5, net="biggan")  # batch norm
-    init: Literal["N02", "ortho", "xavier"] = only("N02", net="biggan")
+    hier: bool = only(False, resolution=ANY)  # a chunk of z goes to each block (skip-z)
+    G_attention: tuple[int, ...] = only((), resolution=ANY)  # sizes of the feature maps after which attention stands
+    D_attention: tuple[int, ...] = only((), resolution=ANY)
+    sn_eps: float = only(1e-8, resolution=ANY)  # spectral norm
+    bn_eps: float = only(1e-5, resolution=ANY)  # batch norm
+    init: Literal["N02", "ortho", "xavier"] = only("N02", resolution=ANY)
 
     # objective and training
     objective: Literal["adc", "ac", "tac", "pd", "am"] = "adc"  # which heads D has, and what they learn
@@ -63,8 +62,6 @@ class Config(config.Config):
     def _fits(self) -> Self:
         if min(self.D_steps, self.G_every, self.G_ch, self.D_ch, self.width, self.dim_z) < 1:
             raise ValueError("D_steps, G_every, G_ch, D_ch, width and dim_z must be at least 1")
-        if (self.net == "mog") != (self.resolution == 0):
-            raise ValueError(f"net={self.net} at resolution={self.resolution}: points need mog, images need biggan")
         if self.objective == "pd" and self.adversarial == "none":
             raise ValueError("objective=pd has the adversarial loss alone: adversarial=hinge or logistic")
         return self
@@ -80,7 +77,7 @@ class ADCGAN(GAN[Config]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         c, names = config, heads.HEADS[config.objective]
-        if c.net == "mog":
+        if not c.resolution:
             self.G: Any = mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.width)
             self.D: Any = mog.Discriminator(names, c.channels, c.num_classes, c.width)
             return

@@ -235,6 +235,9 @@ def changed(field: str, value: Any) -> list[Any]:
         "mask": ["element_random", "sample"],
         "cost_on": ["D", "G"],
         "detach": ["D", "G", "both"],
+        "objective": ["ac", "tac"],
+        "adversarial": ["logistic", "none"],
+        "class_loss": ["hinge"],
     }
     return options[field]
 
