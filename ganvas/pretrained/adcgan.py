@@ -70,7 +70,7 @@ def convert(
         D=with_heads(imported.D, heads),
         notes=imported.notes + (left_out if unused else []),
         presets=(PRESETS[objective],),
-        alike=("objective",),
+        alike=("objective",) if objective != "am" else (),  # AM-GAN has no preset: AC-GAN's values fit
         told=("objective", "sn_eps", "bn_eps", "class_loss", "adversarial"),
         granted={**imported.granted, "bias_init": "torch"},
     )
