@@ -69,7 +69,7 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "adcgan-acgan": ("adcgan", {**_ADC, "objective": "ac"}),
     "adcgan-acgan-odena": ("adcgan", {**_ADC, "objective": "ac", "ac_on_fakes": True, "class_loss": "hinge"}),
     "adcgan-tacgan": ("adcgan", {**_ADC, "objective": "tac", "class_loss": "twin_hinge"}),
-    "adcgan-pdgan": ("adcgan", {**_ADC, "objective": "pd"}),
+    "adcgan-pdgan": ("adcgan", {**_ADC, "objective": "pd", "adversarial": "logistic"}),
     "adcgan-amgan": ("adcgan", {**_ADC, "objective": "am", "adversarial": "none"}),
     "adcgan-points": ("adcgan", _MOG),
     "adcgan-points-pdgan": ("adcgan", {**_MOG, "objective": "pd", "G_every": 2}),

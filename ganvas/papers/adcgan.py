@@ -7,7 +7,7 @@ Here: the objectives, which differ in one term of each player's loss, and the Co
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from pydantic import model_validator
@@ -24,6 +24,7 @@ CLASSIFIERS = ("adc", "ac", "tac", "am")
 class Config(config.Config):
     """Defaults are the authors' script for CIFAR-10."""
 
+    WHEN: ClassVar[dict[str, config.Condition]] = {"ema_buffers": {"resolution": ANY}}  # the MLPs have none
     resolution: int = 32
     conditional: bool = True
     images: int = 50_000_000  # 250k generator steps
