@@ -110,6 +110,31 @@ def test_objectives_by_the_authors_numbers(name: str) -> None:
     assert found == pytest.approx([0.4 + 0.7 + 0.3 * D, 0.65 + 0.7 * G], abs=1e-6)
 
 
+def test_each_term_has_its_own_images_and_classes() -> None:
+    """The table of the paper's page, with unlike logits and classes of real images and fakes."""
+    widths = {"ac": 3, "mi": 3, "adc": 6, "am": 4}
+    draws = torch.Generator().manual_seed(0)
+    fake, real = (
+        Answer(torch.zeros(4, 1), **{k: torch.randn(4, w, generator=draws) for k, w in widths.items()})
+        for _ in range(2)
+    )
+    y, fake_y, ce = torch.tensor([0, 1, 2, 0]), torch.tensor([2, 2, 1, 0]), F.cross_entropy
+    terms = {
+        "adc": (
+            ce(real.adc, 2 * y) + ce(fake.adc, 2 * fake_y + 1),
+            ce(fake.adc, 2 * fake_y) - ce(fake.adc, 2 * fake_y + 1),
+        ),
+        "ac": (ce(real.ac, y), ce(fake.ac, fake_y)),
+        "tac": (ce(real.ac, y) + ce(fake.mi, fake_y), ce(fake.ac, fake_y) - ce(fake.mi, fake_y)),
+        "am": (ce(real.am, y) + ce(fake.am, torch.full((4,), 3)), ce(fake.am, fake_y)),
+    }
+    for objective, expected in terms.items():
+        gan = tiny.build("adcgan", objective=objective)
+        assert_close((gan.class_D(real, y, fake, fake_y), gan.class_G(fake, fake_y)), expected)
+    gan = tiny.build("adcgan", objective="ac", ac_on_fakes=True)
+    assert_close(gan.class_D(real, y, fake, fake_y), ce(real.ac, y) + ce(fake.ac, fake_y))
+
+
 def test_adversarial_losses() -> None:
     heads: dict[str, Tensor] = {"ac": LOGITS}
     logistic = F.softplus(-REAL).mean() + F.softplus(FAKE).mean(), F.softplus(-FAKE).mean()
@@ -285,6 +310,11 @@ def test_every_preset_can_be_built_and_names_its_source() -> None:
     mine = [name for name, row in presets().items() if row.paper == "adcgan"]
     assert len(mine) == 4 * 6
     assert all(presets()[name].source for name in mine)
+
+
+def test_biases_start_as_pytorch_has_them() -> None:
+    gan = tiny.build("adcgan")
+    assert all(p.any() for name, p in gan.named_parameters() if name.endswith("linear.bias"))
 
 
 @pytest.mark.parametrize("method", METHODS.values())
