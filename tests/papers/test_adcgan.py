@@ -317,6 +317,13 @@ def test_biases_start_as_pytorch_has_them() -> None:
     assert all(p.any() for name, p in gan.named_parameters() if name.endswith("linear.bias"))
 
 
+def test_the_epsilons_reach_every_layer() -> None:
+    gan = tiny.build("adcgan", sn_eps=1e-3, bn_eps=1e-2)
+    layers = list(gan.modules())
+    assert {m.sn_eps for m in layers if hasattr(m, "sn_eps")} == {1e-3}
+    assert {m.eps for m in layers if "Norm" in type(m).__name__} == {1e-2}
+
+
 @pytest.mark.parametrize("method", METHODS.values())
 def test_a_bare_name_fits_points_and_images(method: str) -> None:
     from ganvas.data import peek
