@@ -88,8 +88,8 @@ def row(name: str, found: list[dict[str, list[float]]]) -> str:
     cells = [np.array([one[key] for one in found]) for key in ("distance", "mean", "std")]
     texts = []
     for values in cells:
-        spread = values.std(0, ddof=1) if len(values) > 1 else np.full(values.shape[1], math.nan)
-        texts.append(" ".join(f"{m:6.2f} ±{s:4.2f}" for m, s in zip(values.mean(0), spread)))
+        spread = [f" ±{s:4.2f}" for s in values.std(0, ddof=1)] if len(values) > 1 else [""] * values.shape[1]
+        texts.append(" ".join(f"{m:6.2f}{s}" for m, s in zip(values.mean(0), spread)))
     return f"{name:13s}| {' | '.join(texts)}"
 
 

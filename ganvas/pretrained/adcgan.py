@@ -71,7 +71,7 @@ def convert(
         notes=imported.notes + (left_out if unused else []),
         presets=(PRESETS[objective],),
         alike=("objective",) if objective != "am" else (),  # AM-GAN has no preset: AC-GAN's values fit
-        told=("objective", "sn_eps", "bn_eps", "class_loss", "adversarial"),
+        told=("adversarial",),  # the epsilons and the objective are in `values` as they were told
         granted={**imported.granted, "bias_init": "torch"},
     )
 

@@ -132,6 +132,7 @@ def test_a_folder_becomes_a_model_that_computes_the_same(objective, expected, tm
     gan = ganvas.load(tmp_path / "model", device="cpu")
     assert isinstance(gan, ADCGAN)
     assert gan.config.objective == objective
+    assert gan.config.adversarial == ("none" if objective == "am" else "hinge")
     description = json.loads((tmp_path / "model" / "config.json").read_text())
     assert description["preset"] == f"{expected}-cifar10"
     notes = " ".join(description["notes"])
@@ -156,6 +157,13 @@ def test_tiny_imagenets_and_told_epsilons(tmp_path):
     assert (config.batch, config.accumulate, config.G_lambda) == (100, 2, 0.5)  # the preset's
     assert run("import", "adcgan", tmp_path / "w", "--out", tmp_path / "m2", "--set", "sn_eps=1e-3") == 0
     assert ganvas.load(tmp_path / "m2", device="cpu").config.sn_eps == 1e-3
+
+
+def test_amgan_may_have_had_an_adversarial_loss(tmp_path):
+    save(tmp_path / "w")
+    told = ["--set", "objective=am", "adversarial=logistic"]
+    assert run("import", "adcgan", tmp_path / "w", "--out", tmp_path / "m", *told) == 0
+    assert ganvas.load(tmp_path / "m", device="cpu").config.adversarial == "logistic"
 
 
 def test_a_generator_alone_is_biggans(tmp_path):
