@@ -190,6 +190,10 @@ class GAN(nn.Module, Generic[C]):
         """D's score of each image, for the watch over a run.  -> [N]; None where a paper has no such thing"""
         return None
 
+    def pixel_scores(self, x: Tensor, given: Given) -> Tensor | None:
+        """D's score of every pixel, as logits.  -> [N, 1, H, W]; None where D has one for the whole image alone"""
+        return None
+
     def sheet(self, real: Batch) -> Picture:
         """What a run's picture shows, from fixed seeds: a row for each of the first ten classes, or a cloud."""
         if len(self.config.shape) == 1:
