@@ -41,14 +41,24 @@ def logistic_G(fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean()
 
 
-def unet_D(real: Heads, fake: Heads) -> Tensor:
-    """The mean of the logistic losses of map and score (Schoenfeld et al. 2020; there the sum, over pixels too)"""
-    return (logistic_D(real[0], fake[0]) + logistic_D(real[1], fake[1])) / 2
+def unet_D(real: Heads, fake: Heads, pixels: Pixels = "mean") -> Tensor:
+    """The logistic losses of map and score (Schoenfeld et al. 2020)
+
+    `pixels`: the authors' code takes half of each, the map's averaged over pixels; the paper writes their plain sum,
+    over pixels too.
+    """
+    return _heads(pixels, F.softplus(-real[0]) + F.softplus(fake[0]), logistic_D(real[1], fake[1]))
 
 
-def unet_G(fake: Heads) -> Tensor:
-    """The mean of the logistic losses of map and score"""
-    return (logistic_G(fake[0]) + logistic_G(fake[1])) / 2
+def unet_G(fake: Heads, pixels: Pixels = "mean") -> Tensor:
+    """The logistic losses of map and score, put together as for D"""
+    return _heads(pixels, F.softplus(-fake[0]), logistic_G(fake[1]))
+
+
+def _heads(pixels: Pixels, of_map: Tensor, of_score: Tensor) -> Tensor:
+    """of_map [N, 1, H, W], of_score scalar -> scalar"""
+    both = _over(pixels, of_map) + of_score
+    return both / 2 if pixels == "mean" else both
 
 
 def cutmix_augmentation(mixed: Heads, mask: Tensor, pixels: Pixels = "mean") -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from ganvas.papers.adcgan import ADCGAN
 from ganvas.papers.biggan import BigGAN
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
+from ganvas.papers.unetgan import UNetGAN
 from ganvas.papers.wgan import WGAN
 
 PAPERS: dict[str, type[GAN]] = {
@@ -13,4 +14,5 @@ PAPERS: dict[str, type[GAN]] = {
     "biggan": BigGAN,
     "adcgan": ADCGAN,
     "logan": LOGAN,
+    "unetgan": UNetGAN,
 }
