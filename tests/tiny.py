@@ -40,6 +40,10 @@ _MOG = {
     "images": 48, "D_steps": 1, "G_lr": 0.01, "adversarial": "logistic", "ema": 0.5, "ema_start": 1,
 }  # fmt: skip
 
+_UNET = {
+    **_BIG, "dim_z": 4, "warmup_epochs": 8, "ema": 0.5, "ema_start": 1, "D_attention": (4,), "G_attention": (8,),
+}  # fmt: skip
+
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "wgan": ("wgan", {**_WGAN, "ema": 0.5}),
@@ -73,6 +77,11 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "adcgan-amgan": ("adcgan", {**_ADC, "objective": "am", "adversarial": "none"}),
     "adcgan-points": ("adcgan", _MOG),
     "adcgan-points-pdgan": ("adcgan", {**_MOG, "objective": "pd", "G_every": 2}),
+    "unetgan": ("unetgan", {**_UNET, "warmup_epochs": 0, "cutmix_rate": 0.6}),
+    "unetgan-always": ("unetgan", {**_UNET, "cutmix": "always"}),
+    "unetgan-none": ("unetgan", {**_UNET, "cutmix": "none"}),
+    "unetgan-selfmod": ("unetgan", {**_UNET, "num_classes": 0, "cutmix_rate": 1.0, "prior": "uniform"}),
+    "unetgan-plain": ("unetgan", {**_UNET, "discriminator": "plain"}),
 }  # fmt: skip
 
 

@@ -12,7 +12,11 @@ HELP = "a model folder from the authors' checkpoints"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas import`."""
-    parser.add_argument("format", metavar="FORMAT", help="biggan-pytorch, biggan-deep-hub, biggan-hub or adcgan")
+    parser.add_argument(
+        "format",
+        metavar="FORMAT",
+        help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan or cyclegan",
+    )
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="weight files, or the folder that holds them"
     )

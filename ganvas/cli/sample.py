@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--interpolate", type=positive, metavar="STEPS", help="n legs from seed to seed, STEPS pictures each"
     )
+    parser.add_argument(
+        "--scores", action="store_true", help="below each image what D says of its pixels: white real, black fake"
+    )
+    parser.add_argument("--data", help="with --scores: real images of this data set too, and mixes with samples")
     parser.add_argument("--device", default="auto", metavar="D")
     parser.add_argument("--batch", type=positive, default=64, help="images at a time (default: 64)")
     where = parser.add_mutually_exclusive_group()
@@ -56,13 +60,18 @@ def run(args: argparse.Namespace) -> None:
     out = args.out or Path("samples.png")
     if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz", ".gif"):
         raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
+    check_scores(args, out)
     must_be_writable(args.each / "seed.png" if args.each is not None else out)
     gan = api.load(args.model, args.device)
     if args.classes and not gan.config.num_classes:
         raise InputError(f"--class {' '.join(args.classes)} given, but this model is unconditional; leave it out")
-    n, columns = args.n or (8 if args.interpolate else 64), None
+    n, columns = args.n or (8 if args.interpolate or args.scores else 64), None
     if args.standing:
         gan.standing_statistics(args.standing, args.batch, 0, args.truncation, args.truncation_form)
+    if args.scores:
+        grid.save(grid.drawn(scores(args, gan, n)), out)
+        print(out)
+        return
     if args.interpolate:
         columns = args.interpolate
         classes = [args.classes[i % len(args.classes)] for i in range(n + 1)] if args.classes else None
@@ -84,6 +93,30 @@ def run(args: argparse.Namespace) -> None:
     else:
         grid.save(grid.drawn(Picture(x, columns)), out)
     print(out)
+
+
+def check_scores(args: argparse.Namespace, out: Path) -> None:
+    """Raises InputError for options that --scores does not go with, and for --data without it."""
+    if not args.scores:
+        if args.data is not None:
+            raise InputError(f"--data {args.data} given, but samples need no data; add --scores, or leave it out")
+        return
+    given = {"--interpolate": args.interpolate, "--each": args.each, "--truncation": args.truncation}
+    if args.data is not None:
+        given["--class"] = args.classes
+    odd = next((option for option, value in given.items() if value is not None), None)
+    if odd is not None or out.suffix.lower() in (".npz", ".gif"):
+        raise InputError(f"{odd or out} given with --scores, which draws one picture; leave it out")
+
+
+def scores(args: argparse.Namespace, gan: Any, n: int) -> Any:
+    """The picture of --scores."""
+    from ganvas.scoring import pixel_scores
+
+    if args.data is not None:
+        return pixel_scores.of_both(gan, pixel_scores.real_images(gan, args.data, n, args.seed), args.seed)
+    classes = [args.classes[i * len(args.classes) // n] for i in range(n)] if args.classes else None
+    return pixel_scores.of_samples(gan, n, args.seed, classes)
 
 
 def write_npz(path: Path, x: Any) -> None:

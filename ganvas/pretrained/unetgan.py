@@ -8,18 +8,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ganvas.errors import InputError
 from ganvas.pretrained import biggan_pytorch
-from ganvas.pretrained.foreign import Imported, need
+from ganvas.pretrained.foreign import Imported, epsilons, need, one_set
 
 FORMAT = "unetgan"
 # The layers outside the list. What they call `embed` is the table of the map, not of the score.
 HEADS = {"linear_middle": "score_linear", "embed_middle": "score_embed", "embed": "map_embed"}
 DEAD = "linear."  # made and saved, never called
+
+
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """D_ep_82.pth and G_ema_ep_82.pth (or G_ep_82.pth), in any order or as their folder; the average is what samples.
+
+    sn_eps is that of the scripts, COCO-Animals' for weights with classes, unless it is told.
+    """
+    found = one_set(files, lambda state: "linear_middle.weight" in state)
+    if "D" not in found:
+        raise InputError(
+            f"no discriminator among {', '.join(map(str, files))}; give its D_ep_*.pth beside G_ema_ep_*.pth"
+        )
+    path, G = found.get("G_ema") or found["G"]
+    told = epsilons(overrides, ("sn_eps",))
+    foreign = convert(G, found["D"][1], told.get("sn_eps", 1e-6 if modulated(G) else 1e-8))
+    if found.keys() >= {"G", "G_ema"}:
+        foreign.notes.append(f"G is the average ({path.name}); the live {found['G'][0].name} was left out")
+    classes = foreign.values["num_classes"]
+    return replace(
+        foreign,
+        values={**foreign.values, "conditional": bool(classes)},
+        presets=("unetgan-cocoanimals128" if classes else "unetgan",),
+        told=("sn_eps",),
+        granted={"self_modulation": not classes, "G_sn": True, "bn_eps": 1e-5, "final_bn_eps": 1e-5},
+    )
 
 
 def convert(
@@ -49,9 +76,14 @@ def convert(
     return Imported("unetgan", values, dict(G), D_state, notes)
 
 
+def modulated(G: Mapping[str, Tensor]) -> bool:
+    """Do gain and bias of the batch norms come from z?  They do where there are no classes."""
+    return "blocks.0.0.bn1.gain.0.weight" in G
+
+
 def generator_values(G: Mapping[str, Tensor]) -> dict[str, Any]:
     """The arguments of the generator that these weights fit."""
-    if "blocks.0.0.bn1.gain.0.weight" not in G:
+    if not modulated(G):
         values = biggan_pytorch.generator_values(G)
         if values["deep"]:
             raise InputError("a G of BigGAN-deep, expected that of U-Net GAN; choose the format it was saved in")

@@ -238,6 +238,10 @@ def changed(field: str, value: Any) -> list[Any]:
         "objective": ["ac", "tac"],
         "adversarial": ["logistic", "none"],
         "class_loss": ["hinge"],
+        "discriminator": ["plain"],
+        "prior": ["uniform"],
+        "pixels": ["sum"],
+        "cutmix": ["always", "none"],
     }
     return options[field]
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+import ganvas
+from ganvas.cli import main
 from ganvas.errors import InputError
+from ganvas.gan import Given
 from ganvas.nets import biggan, biggan_deep, selfmod, unet
 from ganvas.pretrained.unetgan import convert, discriminator_renamed, discriminator_values, generator_values
 from tests.unet_recipe import CLASSES, D_CASES, G_CASES, image_numbers, images, map_numbers, noise, value
@@ -174,3 +180,59 @@ def test_what_does_not_fit():
         convert(deep)
     # What is not known is not lost on the way: loading refuses it.
     assert_close(discriminator_renamed({**D, "more.weight": torch.ones(1)})["more.weight"], torch.ones(1))
+
+
+def save(folder: Path, classes: int, ch: int = 8, dim_z: int = 128) -> None:
+    """A folder as the authors' code leaves it: live and averaged G, D with its dead layer, optimisers, settings."""
+    folder.mkdir()
+    G, D = state(foreign_G(128, classes, ch, dim_z)), state(foreign_D(128, classes, ch))
+    torch.save({key: 2 * value for key, value in G.items()}, folder / "G_ep_82.pth")
+    torch.save(G, folder / "G_ema_ep_82.pth")
+    torch.save(D, folder / "D_ep_82.pth")
+    torch.save({"step": torch.ones(1)}, folder / "G_optim_ep_82.pth")
+    torch.save({"itr": 5}, folder / "state_dict_ep_82.pth")
+
+
+def run(*args: object) -> int:
+    return main([str(a) for a in args])
+
+
+def test_import_end_to_end(tmp_path: Path) -> None:
+    """The folder that comes out gives the authors' maps, scores and images."""
+    save(tmp_path / "w", 0)
+    files = [tmp_path / "w" / name for name in ("G_ema_ep_82.pth", "D_ep_82.pth")]
+    assert run("import", "unetgan", *files, "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    numbers, scores, learned = D_CASES[128, 0]
+    with torch.no_grad():
+        assert map_numbers(gan.pixel_scores(images(128), Given())) == pytest.approx(numbers, rel=0, abs=3e-6)
+        assert gan.D(images(128))[1].flatten().tolist() == pytest.approx(scores, rel=0, abs=2e-5)
+        assert image_numbers(gan.G(noise())) == pytest.approx(G_CASES[128, 0][0], rel=0, abs=3e-6)
+    assert gan.parameter_counts() == {"G": G_CASES[128, 0][1], "D": learned}
+    assert gan.phases()[0].name == "D"  # it can be trained on
+    described = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert (described["paper"], described["preset"]) == ("unetgan", "unetgan-celeba128")
+    assert described["config"]["sn_eps"] == 1e-6
+    assert any("9 weights that its code never calls" in note for note in described["notes"])
+
+
+def test_import_of_a_folder_with_classes(tmp_path: Path) -> None:
+    save(tmp_path / "w", 10, 2, 6)
+    assert run("import", "unetgan", tmp_path / "w", "--out", tmp_path / "m") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert (gan.config.num_classes, gan.config.conditional, gan.config.sn_eps) == (10, True, 1e-8)
+    assert gan.sample(2, classes=[1, 2]).shape == (2, 3, 128, 128)
+    averaged = state(foreign_G(128, 10, 2, 6))["linear.weight"]
+    assert torch.equal(gan.G.linear.weight, averaged)
+    described = json.loads((tmp_path / "m" / "config.json").read_text())
+    assert described["preset"] == "unetgan-cocoanimals128"
+    assert any("G_ep_82.pth was left out" in note for note in described["notes"])
+    assert run("import", "unetgan", tmp_path / "w", "--out", tmp_path / "n", "--set", "sn_eps=1e-3") == 0
+    assert ganvas.load(tmp_path / "n", device="cpu").config.sn_eps == 1e-3
+
+
+def test_import_needs_the_discriminator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(tmp_path / "w", 0, 1, 4)
+    assert run("import", "unetgan", tmp_path / "w" / "G_ema_ep_82.pth", "--out", tmp_path / "m") == 2
+    assert "give its D_ep_*.pth" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
