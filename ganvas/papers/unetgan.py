@@ -44,6 +44,9 @@ class Config(config.Config):
     G_attention: tuple[int, ...] = ()  # sizes of the feature maps after which attention stands
     D_attention: tuple[int, ...] = ()  # the same, in the encoder
     sn_eps: float = 1e-6  # spectral norm
+    init: Literal["ortho", "N02"] = (
+        "ortho"  # orthogonal weights, or normal ones of deviation 0.02: calmer in small nets
+    )
 
     # training
     D_steps: int = 1  # per generator step
@@ -80,7 +83,7 @@ class UNetGAN(GAN[Config]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         c = config
-        how: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": "ortho", "bias_init": "torch"}
+        how: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": "torch"}
         of_G = {"attention": c.G_attention, "bn_eps": 1e-5, **how}
         if c.num_classes:
             of_G |= {"num_classes": c.num_classes, "hier": False, "shared_dim": 0, "final_bn_eps": 1e-5}
