@@ -44,9 +44,7 @@ class Config(config.Config):
     G_attention: tuple[int, ...] = ()  # sizes of the feature maps after which attention stands
     D_attention: tuple[int, ...] = ()  # the same, in the encoder
     sn_eps: float = 1e-6  # spectral norm
-    init: Literal["ortho", "N02"] = (
-        "ortho"  # orthogonal weights, or normal ones of deviation 0.02: calmer in small nets
-    )
+    init: Literal["ortho", "N02"] = "ortho"  # of weights: orthogonal, or N(0, 0.02), which is calmer in small networks
 
     # training
     D_steps: int = 1  # per generator step
