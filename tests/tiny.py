@@ -77,10 +77,10 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "adcgan-amgan": ("adcgan", {**_ADC, "objective": "am", "adversarial": "none"}),
     "adcgan-points": ("adcgan", _MOG),
     "adcgan-points-pdgan": ("adcgan", {**_MOG, "objective": "pd", "G_every": 2}),
-    "unetgan": ("unetgan", {**_UNET, "warmup_epochs": 0, "cutmix_rate": 0.6}),
+    "unetgan": ("unetgan", {**_UNET, "warmup_epochs": 0, "cutmix_rate": 1.0}),
     "unetgan-always": ("unetgan", {**_UNET, "cutmix": "always"}),
     "unetgan-none": ("unetgan", {**_UNET, "cutmix": "none"}),
-    "unetgan-selfmod": ("unetgan", {**_UNET, "num_classes": 0, "cutmix_rate": 1.0, "prior": "uniform"}),
+    "unetgan-selfmod": ("unetgan", {**_UNET, "num_classes": 0, "warmup_epochs": 0, "cutmix_rate": 1.0, "prior": "uniform"}),
     "unetgan-plain": ("unetgan", {**_UNET, "discriminator": "plain"}),
 }  # fmt: skip
 

@@ -30,13 +30,9 @@ def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
     sn_eps is that of the scripts, COCO-Animals' for weights with classes, unless it is told.
     """
     found = one_set(files, lambda state: "linear_middle.weight" in state)
-    if "D" not in found:
-        raise InputError(
-            f"no discriminator among {', '.join(map(str, files))}; give its D_ep_*.pth beside G_ema_ep_*.pth"
-        )
     path, G = found.get("G_ema") or found["G"]
     told = epsilons(overrides, ("sn_eps",))
-    foreign = convert(G, found["D"][1], told.get("sn_eps", 1e-6 if modulated(G) else 1e-8))
+    foreign = convert(G, found["D"][1] if "D" in found else None, told.get("sn_eps", 1e-6 if modulated(G) else 1e-8))
     if found.keys() >= {"G", "G_ema"}:
         foreign.notes.append(f"G is the average ({path.name}); the live {found['G'][0].name} was left out")
     classes = foreign.values["num_classes"]

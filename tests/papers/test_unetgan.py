@@ -133,7 +133,7 @@ def test_without_warm_up_the_rate_is_there_at_once() -> None:
 
 
 def test_one_coin_for_the_batch_however_it_is_cut() -> None:
-    gan = tiny.build("unetgan", batch=8, accumulate=4)
+    gan = tiny.build("unetgan", batch=8, accumulate=4, cutmix_rate=0.5)
     state, sizes = new_state(gan, torch.device("cpu")), []
     gan.D.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     for gan.iteration in range(6):
@@ -147,7 +147,7 @@ def test_one_coin_for_the_batch_however_it_is_cut() -> None:
 
 
 def test_a_mix_has_one_class() -> None:
-    gan = tiny.build("unetgan", cutmix_rate=1.0)
+    gan = tiny.build("unetgan")
     real = tiny.batch(gan, 12)
     drawn = gan.draw_for_D(real, rng.generator("classes"))
     assert torch.equal(drawn.y, real.given.y)
@@ -166,7 +166,7 @@ def test_a_mix_has_one_class() -> None:
 
 @pytest.mark.parametrize("name", ["unetgan", "unetgan-always", "unetgan-none", "unetgan-selfmod"])
 def test_both_branches_learn_and_both_teach(name: str) -> None:
-    gan = tiny.build(name, cutmix_rate=1.0) if name == "unetgan" else tiny.build(name)
+    gan = tiny.build(name)
     gan.images_seen = 100
     real = tiny.batch(gan)
     gan.D_loss(real, gan.draw_for_D(real, rng.generator("D"))).total.backward()

@@ -231,8 +231,13 @@ def test_import_of_a_folder_with_classes(tmp_path: Path) -> None:
     assert ganvas.load(tmp_path / "n", device="cpu").config.sn_eps == 1e-3
 
 
-def test_import_needs_the_discriminator(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_of_G_alone(tmp_path: Path) -> None:
+    """It samples; D is new, and the folder says so."""
     save(tmp_path / "w", 0, 1, 4)
-    assert run("import", "unetgan", tmp_path / "w" / "G_ema_ep_82.pth", "--out", tmp_path / "m") == 2
-    assert "give its D_ep_*.pth" in capsys.readouterr().err
-    assert not (tmp_path / "m").exists()
+    assert run("import", "unetgan", tmp_path / "w" / "G_ep_82.pth", "--out", tmp_path / "m", "--set", "D_ch=1") == 0
+    gan = ganvas.load(tmp_path / "m", device="cpu")
+    assert torch.equal(gan.G.linear.weight, 2 * state(foreign_G(128, 0, 1, 4))["linear.weight"])
+    assert gan.pixel_scores(gan.sample(1), Given()).isfinite().all()
+    assert any(
+        "D is not among the files" in note for note in json.loads((tmp_path / "m" / "config.json").read_text())["notes"]
+    )
