@@ -108,7 +108,8 @@ def levels(resolution: int, ch: int) -> tuple[list[int], list[int], int]:
 
     The authors have 128 and 256 pixels; the other sizes follow the same rule. The decoder mirrors the encoder: up to 32
     pixels BigGAN's D has more than one block that does not halve, and so has the decoder blocks that do not double.
+    At 8 pixels all of BigGAN's two blocks stay: one alone would see patches of 6 pixels, and there would be no skip.
     """
     multipliers, halvings = from_table(D_BLOCKS, resolution)
-    encoded = [ch * m for m in multipliers[:-1]]
+    encoded = [ch * m for m in (multipliers[:-1] if resolution > 8 else multipliers)]
     return encoded, [*encoded[-2::-1], encoded[0]], halvings
