@@ -61,38 +61,58 @@ def as_meant(row: Preset) -> Config:
 
 
 def default_data(name: str) -> str:
-    """What `train` uses where no data are given: what the preset is for if we have it, else a toy or the digits."""
-    row = presets().get(name)
+    """What `train` uses where no data are given: what the preset is for if we have it; else made pairs for a paper of
+    pairs, a toy for a toy preset, the digits.
+    """
+    row = presets().get(fitting(name, 0, False))
     if row and row.data in datasets.EMBEDDED:
         return row.data
+    if row and PAPERS[row.paper].reads == "pairs":
+        return "photo-edges"
     return "ring8" if row and row.values.get("resolution") == 0 else "digits"
 
 
-def recipe(name: str, kind: Kind, resolution: int | None = None, overrides: dict[str, Any] | None = None) -> Recipe:
+def recipe(
+    name: str, kind: Kind, resolution: int | tuple[int, int] | None = None, overrides: dict[str, Any] | None = None
+) -> Recipe:
     """The recipe of a preset, a preset's file, or the preset of a paper that fits the data, for data of this kind.
 
-    Resolution, channels and classes come from the data unless they are overridden.  Raises InputError.
+    resolution: pixels per side, or (height, width).  Channels and classes come from the data, and the length of the
+    run where a paper counts in epochs, unless they are overridden.  Raises InputError.
     """
     points = kind.kind == "toy"
     overrides = dict(overrides or {})
     if isinstance(asked := overrides.get("resolution"), int):
         resolution = asked
-    row = preset(fitting(name, resolution or max(kind.native or (0,)), points))
-    values: dict[str, Any] = {**row.values, "channels": kind.channels}
-    if points and resolution:
+    size = (resolution, resolution) if isinstance(resolution, int) else resolution
+    row = preset(fitting(name, size[0] if size else max(kind.native or (0,)), points))
+    config_type = PAPERS[row.paper].config_type
+    values: dict[str, Any] = {**row.values, "channels": kind.channels, **kind.values}
+    if points and size:
         raise InputError(f"{kind.name} holds points, which have no resolution; leave it out")
     if points:
         values["resolution"] = 0
     elif values.get("resolution") == 0:
         raise InputError(f"{row.name} learns points, {kind.name} holds images; pass --data ring8, or another preset")
-    elif resolution:
-        values["resolution"] = resolution
+    elif size:
+        values |= sides(size, row.name, config_type)
     values |= overrides
-    config_type = PAPERS[row.paper].config_type
+    given = set(overrides) | (own_fields(Path(name).expanduser()) if name.endswith(".toml") else set())
+    if "epochs" in config_type.model_fields and "images" not in given:
+        values["images"] = kind.count * values.get("epochs", config_type.model_fields["epochs"].default)
     conditional = values.get("conditional", config_type.model_fields["conditional"].default)
     values.setdefault("num_classes", kind.num_classes if conditional else 0)
-    given = set(overrides) | (own_fields(Path(name).expanduser()) if name.endswith(".toml") else set())
     return Recipe(row.paper, row.name, configure(config_type, values, given))
+
+
+def sides(size: tuple[int, int], name: str, config_type: type[Config]) -> dict[str, int]:
+    """(height, width) as fields of a Config; raises InputError where a paper knows square images alone."""
+    height, width = size
+    if height == width:
+        return {"resolution": height}
+    if "width" not in config_type.model_fields:
+        raise InputError(f"{name} makes square images, {width}x{height} pixels asked for; give one number")
+    return {"resolution": height, "width": width}
 
 
 def peek(name: str, data: str) -> Kind:

@@ -36,6 +36,14 @@ def positive(text: str) -> int:
     return value
 
 
+def pixels(text: str) -> int | tuple[int, int]:
+    """Pixels per side, or WIDTHxHEIGHT -> (height, width)."""
+    width, by, height = text.partition("x")
+    if not by:
+        return positive(text)
+    return positive(height), positive(width)
+
+
 def seed(text: str) -> int:
     """A whole number from 0 on that fits 63 bits."""
     if not text.isdecimal() or int(text) >= 2**63:

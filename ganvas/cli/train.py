@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import count, key_values, positive, say, seed, share
+from ganvas.cli.arguments import count, key_values, pixels, positive, say, seed, share
 from ganvas.errors import InputError
 
 HELP = "train a preset, or continue a run exactly"
@@ -25,9 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--data",
-        help="digits, ring8, grid25, swissroll, mog1d, or a path: folder, zip, idx, CIFAR, npz (default: digits)",
+        help="digits, ring8, grid25, swissroll, mog1d, photo-edges, or a path: folder, zip, idx, CIFAR, npz, pairs "
+        "(default: digits)",
     )
-    parser.add_argument("--resolution", type=positive, metavar="R", help="pixels per side (default: the preset's)")
+    parser.add_argument(
+        "--resolution", type=pixels, metavar="R", help="pixels per side, or WIDTHxHEIGHT (default: the preset's)"
+    )
     parser.add_argument("--images", type=count, metavar="N", help="real images to show in all, as 600000 or 600k")
     parser.add_argument("--batch", type=positive, metavar="N", help="real images per optimiser step")
     parser.add_argument(
@@ -36,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--precision", choices=["fp32", "bf16"], help="bf16: autocast (default: fp32)")
     parser.add_argument(
-        "--fit", choices=["crop", "pad", "stretch"], help="how other aspect ratios become square (default: crop)"
+        "--fit",
+        choices=["crop", "pad", "stretch"],
+        help="how other aspect ratios are made to fit (default: crop; of pairs stretch)",
     )
     parser.add_argument(
         "--max-unreadable", type=share, metavar="SHARE", help="of the files that may be unreadable (default: 0)"
@@ -48,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--log-every", type=count, metavar="N", help="images between log lines")
     parser.add_argument("--evaluate-every", type=count, metavar="N", help="images between looks at score and health")
     parser.add_argument(
-        "--score", metavar="NAME", help="what chooses best/: sliced, or fid, kid, ... (default: sliced)"
+        "--score",
+        metavar="NAME",
+        help="what chooses best/: sliced, fid, kid, ...; of pairs ssim, psnr, mse (default: sliced, ssim)",
     )
     parser.add_argument(
         "--on-collapse", choices=["warn", "stop", "rollback"], help="what follows a collapse (default: warn)"
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = api.recipe(args.preset, kind, args.resolution, overrides)
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
     device = api.choose_device(args.device or "auto")
-    settings = Settings(**{**given, "data": whole_name(name), "device": str(device)})
+    settings = Settings(**{**kind.settings, **given, "data": whole_name(name), "device": str(device)})
     if args.dry_run:
         dry_run(recipe, settings, device, kind.count)
         if note:
@@ -98,6 +105,8 @@ def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
     images = overrides.pop("images", None)
     names = {"preset", "resolution", *Settings.model_fields} - {"data", "device"}
     asked = {k: getattr(args, k) for k in sorted(names) if getattr(args, k) is not None}
+    if isinstance(asked.get("resolution"), tuple):
+        asked["resolution"], asked["width"] = asked["resolution"]
     if args.data is not None:
         asked["data"] = whole_name(args.data)
     return api.resume(args.resume, images, {**asked, **overrides}, args.device)
@@ -152,6 +161,6 @@ def free(path: Path) -> Path:
 
 def whole_name(data: str) -> str:
     """The name of an embedded data set, or the absolute path, so that a run resumes from anywhere."""
-    from ganvas.data import EMBEDDED
+    from ganvas.data import EMBEDDED, MADE
 
-    return data if data in EMBEDDED else str(Path(data).expanduser().resolve())
+    return data if data in (*EMBEDDED, *MADE) else str(Path(data).expanduser().resolve())

@@ -8,19 +8,23 @@ from ganvas.data.dataset import Dataset, Take, Wanted
 from ganvas.data.doctor import check, contact_sheet
 from ganvas.data.fetch import fetch
 from ganvas.data.images import Images, Kind, load, load_wanted, peek
+from ganvas.data.made_pairs import MADE
 from ganvas.data.pair_doctor import PairReport, check_pairs
+from ganvas.data.pair_set import PairSet, load_pair_set, peek_pair_set
 from ganvas.data.pairs import PairKind, Pairs, load_pairs, peek_pairs
 from ganvas.data.report import Report
 from ganvas.data.toys import EMBEDDED, toy_modes, toy_std
 
 __all__ = [
     "EMBEDDED",
+    "MADE",
     "READERS",
     "Dataset",
     "Images",
     "Kind",
     "PairKind",
     "PairReport",
+    "PairSet",
     "Pairs",
     "Reader",
     "Report",
@@ -49,4 +53,7 @@ class Reader:
 
 
 # what a paper reads (`GAN.reads`) -> how
-READERS: dict[str, Reader] = {"images": Reader(peek, load_wanted)}
+READERS: dict[str, Reader] = {
+    "images": Reader(peek, load_wanted),
+    "pairs": Reader(peek_pair_set, load_pair_set),
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,8 @@ class Kind:
     num_classes: int
     class_names: list[str]
     splits: list[str]
+    values: dict[str, Any] = field(default_factory=dict)  # further fields of a paper's Config that the data decide
+    settings: dict[str, str] = field(default_factory=dict)  # of a run, where nothing else is asked for
 
 
 def load(

@@ -59,6 +59,7 @@ class Generator(nn.Module):
         _check_channels(channels_in, channels_out)
         if num_blocks < 1:
             raise InputError(f"{num_blocks} residual blocks given, expected 1 or more, as 6 or 9")
+        self.channels_in = channels_in
         self.dropout = dropout
         self.inner_width = 4 * width  # of the blocks
         self.first = _mirrored(channels_in, width, 7)

@@ -28,11 +28,15 @@ def aligned_crop(a: Tensor, b: Tensor, top: Tensor, left: Tensor, size: tuple[in
     CycleGAN's jitter: images loaded at 286 pixels, cropped to 256. CSGAN's are loaded at 256 and not cropped.
     """
     assert a.shape[2:] == b.shape[2:], (a.shape, b.shape)
-    rows = top.to(a.device)[:, None, None] + torch.arange(size[0], device=a.device)[:, None]  # [N, h, 1]
-    columns = left.to(a.device)[:, None, None] + torch.arange(size[1], device=a.device)  # [N, 1, w]
-    image = torch.arange(len(a), device=a.device)[:, None, None]
-    cut = [x.movedim(1, -1)[image, rows, columns].movedim(-1, 1).contiguous() for x in (a, b)]
-    return cut[0], cut[1]
+    return crop_at(a, top, left, size), crop_at(b, top, left, size)
+
+
+def crop_at(x: Tensor, top: Tensor, left: Tensor, size: tuple[int, int]) -> Tensor:
+    """Row i cut at (top[i], left[i]).  [N, C, H, W], int64 [N], int64 [N] -> [N, C, *size]"""
+    rows = top.to(x.device)[:, None, None] + torch.arange(size[0], device=x.device)[:, None]  # [N, h, 1]
+    columns = left.to(x.device)[:, None, None] + torch.arange(size[1], device=x.device)  # [N, 1, w]
+    image = torch.arange(len(x), device=x.device)[:, None, None]
+    return x.movedim(1, -1)[image, rows, columns].movedim(-1, 1).contiguous()
 
 
 def aligned_flip(a: Tensor, b: Tensor, coins: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from ganvas.gan import GAN
 from ganvas.papers.adcgan import ADCGAN
 from ganvas.papers.biggan import BigGAN
+from ganvas.papers.csgan import CSGAN
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
 from ganvas.papers.unetgan import UNetGAN
@@ -15,4 +16,5 @@ PAPERS: dict[str, type[GAN]] = {
     "adcgan": ADCGAN,
     "logan": LOGAN,
     "unetgan": UNetGAN,
+    "csgan": CSGAN,
 }

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ganvas.data import Dataset, Images
+from ganvas.data import Dataset, Images, PairSet
 from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float
+from ganvas.scoring.translations import translation_scorer
 from ganvas.scoring.samples import Reference, Samples, checked, feature_network, score_gan
 
 Chooser = Callable[[GAN], dict[str, float]]
@@ -25,10 +26,12 @@ SAMPLED = 1_000_000  # the first seed of the samples that choose: away from thos
 def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_classes: int = 0) -> Chooser:
     """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
 
-    name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features.  num_classes: of
-    the model.  Raises InputError at once for what could not be scored later.
+    name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features; of pairs "ssim",
+    "psnr", "mse" on those held out.  num_classes: of the model.  Raises InputError at once for what could not be scored later.
     """
-    assert isinstance(reference, Images), "pairs and instances choose by scores of their own"
+    if isinstance(reference, PairSet):
+        return translation_scorer(name, reference)
+    assert isinstance(reference, Images), "instances choose by scores of their own"
     if name == "sliced":
         return sliced_scorer(reference)
     if name not in CHOICES or reference.is_points:
