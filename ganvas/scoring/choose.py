@@ -12,8 +12,8 @@ from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float
-from ganvas.scoring.translations import translation_scorer
 from ganvas.scoring.samples import Reference, Samples, checked, feature_network, score_gan
+from ganvas.scoring.translations import translation_scorer
 
 Chooser = Callable[[GAN], dict[str, float]]
 
