@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--score",
         metavar="NAME",
-        help="what chooses best/: sliced, fid, kid, ...; of pairs ssim, psnr, mse (default: sliced, ssim)",
+        help="what chooses best/: sliced, fid, kid, ...; of pairs ssim, psnr, mse (default: sliced, of pairs ssim)",
     )
     parser.add_argument(
         "--on-collapse", choices=["warn", "stop", "rollback"], help="what follows a collapse (default: warn)"

@@ -27,7 +27,8 @@ def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_class
     """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
 
     name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features; of pairs "ssim",
-    "psnr", "mse" on those held out.  num_classes: of the model.  Raises InputError at once for what could not be scored later.
+    "psnr", "mse" on those held out.  num_classes: of the model.  Raises InputError at once for what could not be scored
+    later.
     """
     if isinstance(reference, PairSet):
         return translation_scorer(name, reference)
