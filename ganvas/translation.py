@@ -44,7 +44,7 @@ def translate(
         return made if image.dim() == 4 else made[0]
     from ganvas.data import grid
 
-    made = forward(gan, net, read(image, net.channels_in), tile, progress)
+    made = forward(gan, net, to_tensor(picture(image, net.channels_in)), tile, progress)
     return grid.to_pil(to_uint8(made)[0].cpu().numpy())
 
 
@@ -71,31 +71,34 @@ def forward(gan: GAN, net: nn.Module, x: Tensor, tile: int, progress: Callable[[
         )
 
 
-def read(image: Pillow | str | Path, channels: int) -> Tensor:
-    """A picture or a file as the generator takes it, upright.  -> float [1, C, H, W]"""
-    import numpy as np
+def picture(image: Pillow | str | Path, channels: int, size: tuple[int, ...] | None = None) -> Pillow:
+    """A picture or a file, upright, with the channels that a generator takes.  size: (height, width), or its own"""
     from PIL import Image as pillow
     from PIL import ImageOps
 
     from ganvas.data.decode import Unreadable, look, plain, quiet_pillow
 
-    if isinstance(image, str | Path):
-        path = Path(image).expanduser()
-        try:
-            with quiet_pillow(), path.open("rb") as file:
-                picture = look(file, channels == 4)[1]
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from None
-        except Unreadable as error:
-            raise InputError(f"{path} cannot be read: {error}") from None
-    elif isinstance(image, pillow.Image):
-        picture = ImageOps.exif_transpose(image)
-    else:
-        raise InputError(f"{type(image).__name__} given, expected a Pillow image, a path, or a tensor in [-1, 1]")
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}.get(channels)
-    picture = (picture if channels == 4 else plain(picture)).convert(mode)
-    array = np.atleast_3d(np.asarray(picture)).transpose(2, 0, 1)
-    return to_float(torch.from_numpy(array.copy()))[None]
+    try:
+        if isinstance(image, str | Path):
+            with quiet_pillow(), Path(image).expanduser().open("rb") as file:
+                found = look(file, channels == 4)[1]
+        elif isinstance(image, pillow.Image):
+            found = ImageOps.exif_transpose(image)
+        else:
+            raise InputError(f"{type(image).__name__} given, expected a Pillow image, a path, or a tensor in [-1, 1]")
+        found = (found if channels == 4 else plain(found)).convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+    except OSError as error:
+        raise InputError(f"{image} cannot be read: {error.strerror or error}") from None
+    except Unreadable as error:
+        raise InputError(f"{image} cannot be read: {error}") from None
+    return found if size is None else found.resize((size[1], size[0]), pillow.Resampling.LANCZOS)
+
+
+def to_tensor(image: Pillow) -> Tensor:
+    """A picture -> float [1, C, H, W] in [-1, 1]"""
+    import numpy as np
+
+    return to_float(torch.from_numpy(np.atleast_3d(np.asarray(image)).transpose(2, 0, 1).copy()))[None]
 
 
 @torch.no_grad()

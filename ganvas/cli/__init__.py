@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from ganvas import __version__
-from ganvas.cli import check, compare, evaluate, fetch, import_, papers, sample, train
+from ganvas.cli import check, compare, evaluate, fetch, import_, papers, sample, train, translate
 from ganvas.cli.arguments import say
 from ganvas.errors import InputError
 
@@ -21,6 +21,7 @@ COMMANDS = {
     "papers": papers,
     "train": train,
     "sample": sample,
+    "translate": translate,
     "import": import_,
     "evaluate": evaluate,
     "compare": compare,

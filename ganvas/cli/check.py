@@ -13,6 +13,7 @@ HELP = "what a data set holds, before a week is lost on it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas check`."""
     parser.add_argument("data", metavar="DATA")
+    parser.add_argument("--pairs", action="store_true", help="as pairs (default: where there are folders A and B)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the whole report")
     parser.add_argument(
         "--sheet", type=Path, metavar="FILE.png", default=Path("contact-sheet.png"), help="the contact sheet"
@@ -27,7 +28,11 @@ def run(args: argparse.Namespace) -> None:
     for path in (args.sheet, args.json):
         if path is not None:
             must_be_writable(path)
-    report = data.check(args.data, sheet=args.sheet, progress=shown("checking"))
+    report: data.Report | data.PairReport
+    if args.pairs or data.holds_pairs(args.data):
+        report = data.check_pairs(args.data, progress=shown("checking"))
+    else:
+        report = data.check(args.data, sheet=args.sheet, progress=shown("checking"))
     for line in report.lines():
         print(line)
     if args.json is not None:

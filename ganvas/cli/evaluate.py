@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas evaluate`."""
     parser.add_argument("subject", type=Path, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
     parser.add_argument("--data", required=True, help="the reference: digits, ring8, ..., or a path")
-    parser.add_argument("--split", default="train", metavar="NAME", help="of the reference (default: train)")
+    parser.add_argument("--split", metavar="NAME", help="of the reference (default: train; of pairs those held out)")
     parser.add_argument(
         "--held-out", metavar="NAME", help="split for cas and memorisation (default: test, if there is one; or none)"
     )

@@ -126,8 +126,18 @@ def report(out: Path, outcome: Any) -> int:
     print(f"sample grid:  {out / 'samples.png'}")
     print(f"film:         {out / 'film.gif'}")
     print(f"model folder: {out}")
-    say(f"try: ganvas sample {out} -n 64 --seed 1 --out grid.png")
+    say(f"try: {use(out)}")
     return 0
+
+
+def use(out: Path) -> str:
+    """A command that uses the model in the folder."""
+    from ganvas.models import folder
+    from ganvas.papers import PAPERS
+
+    if PAPERS[folder.read(out).paper].seeds_suffice:
+        return f"ganvas sample {out} -n 64 --seed 1 --out grid.png"
+    return f"ganvas translate {out} IMAGES --to b --out out"
 
 
 def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:

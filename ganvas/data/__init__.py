@@ -10,6 +10,7 @@ from ganvas.data.fetch import fetch
 from ganvas.data.images import Images, Kind, load, load_wanted, peek
 from ganvas.data.made_pairs import MADE
 from ganvas.data.pair_doctor import PairReport, check_pairs
+from ganvas.data.pair_files import holds_pairs
 from ganvas.data.pair_set import PairSet, load_pair_set, peek_pair_set
 from ganvas.data.pairs import PairKind, Pairs, load_pairs, peek_pairs
 from ganvas.data.report import Report
@@ -35,6 +36,7 @@ __all__ = [
     "check_pairs",
     "contact_sheet",
     "fetch",
+    "holds_pairs",
     "load",
     "load_pairs",
     "peek",

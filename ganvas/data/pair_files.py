@@ -105,6 +105,25 @@ def find(data: Data, split: str = "train", layout: str | None = None) -> Found:
     return _of_halves(path, split, sure=layout is not None)
 
 
+def holds_pairs(data: str | Path) -> bool:
+    """Do the names say that pairs lie there: a table, or folders A and B with no others beside them?
+
+    Files that hold both halves look like any images: they are not recognised.
+    """
+    path = Path(data).expanduser()
+    if path.is_file():
+        return path.suffix.lower() in TABLES
+    if not path.is_dir():
+        return False
+    inside = _folders(path)
+    if not inside or not inside.keys() <= _MEANT:
+        return False
+    try:
+        return bool(_side_folders(path))
+    except InputError:  # a folder without its partner: whoever looks closer says so
+        return True
+
+
 def _of_folders(name: str, folders: dict[str, tuple[Path, Path]], split: str) -> Found:
     splits: list[str] = [known for known in _ORDER if known in folders]
     chosen = pick_split(split, splits, name)

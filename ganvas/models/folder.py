@@ -133,6 +133,7 @@ def write_card(gan: GAN, folder: Path, description: Description, score: str) -> 
         origin = f"- Trained on: {data.get('name')} ({count} images, fingerprint {fingerprint})\n"
         origin += f"- Seed {training['seed']}, {training.get('precision')}, ganvas {description.ganvas}\n"
     notes = "".join(f"\n- {note}" for note in description.notes)
+    use = "sample . -n 64 --seed 0 --out grid.png" if gan.seeds_suffice else "translate . IMAGES --to b --out out"
     rows = "\n".join(f"| {key} | {value} |" for key, value in c.counting().items())
     write_text(
         folder / CARD,
@@ -143,7 +144,7 @@ def write_card(gan: GAN, folder: Path, description: Description, score: str) -> 
 ![samples]({PICTURE})
 
 ```
-ganvas sample . -n 64 --seed 0 --out grid.png
+ganvas {use}
 ```
 
 - Output: {size}{classes}

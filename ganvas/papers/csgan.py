@@ -44,9 +44,10 @@ class Config(config.Config):
 
     # networks
     G_width: int = 64
-    D_width: int = 64
+    D_width: int = only(64, G_only=False)
     num_blocks: int = 9  # residual blocks of either generator
-    num_layers: int = 3  # strided layers of D; 3 judge patches of 70 pixels
+    num_layers: int = only(3, G_only=False)  # strided layers of D; 3 judge patches of 70 pixels
+    G_only: bool = False  # imported generators whose D was never published
     dropout: bool = False  # in the blocks, in training alone
 
     # objective
@@ -117,7 +118,8 @@ class CSGAN(GAN[Config]):
         self.G = nn.ModuleDict({
             way: nets.Generator(sides[way[0]], sides[way[1]], c.G_width, c.num_blocks, c.dropout) for way in WAYS
         })  # fmt: skip
-        self.D = nn.ModuleDict({side: nets.Discriminator(n, c.D_width, c.num_layers) for side, n in sides.items()})
+        D = {side: nets.Discriminator(n, c.D_width, c.num_layers) for side, n in sides.items()}
+        self.D: Any = None if c.G_only else nn.ModuleDict(D)
         for side, n in sides.items():
             self.memory.add_module(side, Pool(c.pool, n, *c.shape[1:]))
         self.shown: Fakes | None = None  # between G's step and D's, inside one iteration
@@ -201,9 +203,9 @@ class CSGAN(GAN[Config]):
         x = torch.zeros((n, *self.config.shape), device=device)
         return Batch(x, Given(source=torch.zeros((n, self.config.channels_A, *x.shape[2:]), device=device)))
 
-    def scores(self, batch: Batch) -> Tensor:
+    def scores(self, batch: Batch) -> Tensor | None:
         """D["B"](x), the mean over patches.  -> [N]"""
-        return self.D["B"](batch.x).mean((1, 2, 3))
+        return None if self.D is None else self.D["B"](batch.x).mean((1, 2, 3))
 
     def sheet(self, real: Batch) -> Picture:
         """A row a pair: a, AB(a), b, BA(AB(a)), and b, BA(b), a, AB(BA(b))."""

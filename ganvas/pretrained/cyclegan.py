@@ -7,17 +7,40 @@ named by their direction, `AB` and `BA`, and discriminators by what they judge, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.pretrained.foreign import Imported, need
+from ganvas.pretrained.foreign import Imported, need, read_foreign
 
+PLAYERS = ("G_A", "G_B", "D_A", "D_B")
+TOLD = ("resolution", "width")  # no file holds a size: the networks take any
 FORMAT = "pytorch-CycleGAN-and-pix2pix"
 _RESNET = f"the resnet generator of {FORMAT}, with instance norm and reflection padding"
 _PATCH = f"the `basic` or `n_layers` discriminator of {FORMAT}, with instance norm"
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """*_net_G_A.pth and *_net_G_B.pth, and if given *_net_D_A.pth and *_net_D_B.pth, or the folder that holds them.
+
+    Of a folder with several epochs, `latest` is taken.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for path in [p for f in files for p in (sorted(f.glob("*_net_*.pth")) if f.is_dir() else [f])]:
+        epoch, net, player = path.stem.partition("_net_")
+        if not net or player not in PLAYERS:
+            expected = ", ".join(f"latest_net_{name}.pth" for name in PLAYERS)
+            raise InputError(f"{path.name} has an unknown name, expected those of one run: {expected}")
+        found.setdefault(epoch, {})[player] = path
+    if len(found) > 1 and "latest" not in found:
+        raise InputError(f"files of the epochs {', '.join(found)} are given; give those of one")
+    run = found["latest"] if "latest" in found else next(iter(found.values()), {})
+    if lacking := [name for name in ("G_A", "G_B") if name not in run]:
+        raise InputError(f"no {lacking[0]} among {', '.join(map(str, files))}; a model needs both generators")
+    return convert(**{player: read_foreign(path) for player, path in run.items()})
 
 
 def convert(
@@ -44,8 +67,11 @@ def convert(
         values |= {"D_width": judge["width"], "num_layers": judge["num_layers"]}
         D = _prefixed({"A": of_A, "B": of_B})
     kept = any(key.endswith(_STATISTICS) for state in (G_A, G_B, D_A or {}, D_B or {}) for key in state)
+    values["channels"] = values.pop("channels_B")
+    values |= {"G_only": True} if D is None else {}
     notes = ["running statistics of the instance norms were left out; every image has its own"] if kept else []
-    return Imported("csgan", values, _prefixed({"AB": AB, "BA": BA}), D, notes)
+    G = _prefixed({"AB": AB, "BA": BA})
+    return Imported("csgan", values, G, D, notes, presets=("cyclegan-256",), told=TOLD)
 
 
 def generator(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -49,7 +49,7 @@ def score_pairs(
 
     weights: of LPIPS, backbone and lin.  Raises InputError where the folders do not match.
     """
-    network = _network(weights) if "lpips" in names else None
+    lpips_network = network(weights) if "lpips" in names else None
     left_names, right_names = stems(outputs, "train"), stems(targets, split)
     if left_names != right_names:
         lone = sorted(set(left_names) ^ set(right_names))
@@ -71,7 +71,7 @@ def score_pairs(
         split=str(right.preprocessing["split"]),
         decoding=f"{'x'.join(map(str, right.x.shape[1:]))}, as it is",
     )
-    return evaluate_pairs(_batches(left, right), names, protocol=record, lpips=network, progress=progress)
+    return evaluate_pairs(_batches(left, right), names, protocol=record, lpips=lpips_network, progress=progress)
 
 
 def stems(path: str | Path, split: str) -> list[str]:
@@ -82,7 +82,7 @@ def stems(path: str | Path, split: str) -> list[str]:
     return [str(name.relative_to(shared).with_suffix("")) for name in names]
 
 
-def _network(weights: Sequence[Path]) -> LPIPS:
+def network(weights: Sequence[Path]) -> LPIPS:
     if len(weights) not in (0, 2):
         raise InputError(f"lpips needs two files, {len(weights)} given; pass --weights BACKBONE --weights LIN")
     return lpips(None, *weights)

@@ -21,8 +21,9 @@ from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
 from ganvas.metrics.reference import Progress
 from ganvas.models import folder as model_folder
+from ganvas.papers import PAPERS
 from ganvas.rng import TruncationForm
-from ganvas.scoring import pairs, samples
+from ganvas.scoring import pairs, samples, translations
 
 
 def evaluate(
@@ -33,7 +34,7 @@ def evaluate(
     features: str = "own",
     weights: Sequence[Path] = (),
     resize: str | None = None,
-    split: str = "train",
+    split: str | None = None,
     held_out: str | None = None,
     n: int | None = None,
     seed: int = 0,
@@ -47,8 +48,9 @@ def evaluate(
 ) -> tuple[str, list[Score]]:
     """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
 
-    The reference is decoded as the model's training images were (a folder's as large as its images).  metrics: None is
-    fid, kid, is and prdc, or what the data allow of them; mse, psnr, ssim and lpips compare images of the same name.
+    The reference is decoded as the model's training images were (a folder's as large as its images).  A model of pairs
+    translates their sources, both ways.  metrics: None is fid, kid, is and prdc, or what the data allow of them; mse,
+    psnr, ssim and lpips compare images of the same name.  split: None is train, for a model of pairs those held out.
     n: samples, as many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean
     and spread are given.  held_out: a split that the model has not seen, for cas and memorisation; None is the test
     split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
@@ -57,15 +59,19 @@ def evaluate(
     path = Path(subject).expanduser()
     names = samples.names_of(metrics) if metrics is not None else None
     device = device or torch.device("cpu")
+    is_model = (path / model_folder.CONFIG).is_file()
+    if is_model and PAPERS[model_folder.read(path).paper].reads == "pairs":
+        return _subject(path), _translations(path, data, names, split, weights, device, progress)
+    split = split or "train"
     if names is not None and pairs.are_paired(names):
-        if (path / model_folder.CONFIG).is_file():
+        if is_model:
             raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
         return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
     how: dict[str, Any] = {"split": split}
     gan, images = None, None
-    if (path / model_folder.CONFIG).is_file():
+    if is_model:
         gan = model_folder.load(path, device)
         training = model_folder.read(path).training
         how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
@@ -106,6 +112,35 @@ def evaluate(
         n or min(len(reference), 50_000), seed, truncation, truncation_form, standing, ema == "True" if ema else None
     )
     return name, samples.score_gan(gan, against, names, network, which, sets)
+
+
+def _translations(
+    path: Path,
+    data: str,
+    names: list[str] | None,
+    split: str | None,
+    weights: Sequence[Path],
+    device: torch.device,
+    progress: Progress | None,
+) -> list[Score]:
+    """Scores of a model folder of pairs."""
+    names = names or list(translations.DEFAULT)
+    if not pairs.are_paired(names):
+        raise InputError(
+            f"{path} translates images, and {', '.join(names)} compare whole sets; run ganvas translate, and evaluate "
+            "the folder that it wrote"
+        )
+    ema, fit = model_folder.read_facts(path).get("ema"), model_folder.read(path).training.get("fit", "stretch")
+    return translations.score_model(
+        model_folder.load(path, device),
+        data,
+        names,
+        fit=fit,
+        split=split,
+        lpips=pairs.network(weights) if "lpips" in names else None,
+        ema=ema == "True" if ema else None,
+        progress=progress,
+    )
 
 
 def _subject(path: Path) -> str:

@@ -102,7 +102,7 @@ def test_the_four_files_of_a_run() -> None:
     imported = convert(**run())
     assert imported.paper == "csgan"
     assert imported.values == {
-        "channels_A": 1, "channels_B": 3, "G_width": 4, "num_blocks": 2, "dropout": False, "D_width": 2,
+        "channels_A": 1, "channels": 3, "G_width": 4, "num_blocks": 2, "dropout": False, "D_width": 2,
         "num_layers": 3,
     }  # fmt: skip
     assert imported.notes == ["running statistics of the instance norms were left out; every image has its own"]
