@@ -195,7 +195,13 @@ class GAN(nn.Module, Generic[C]):
         return None
 
     def sheet(self, real: Batch) -> Picture:
-        """What a run's picture shows, from fixed seeds: a row for each of the first ten classes, or a cloud."""
+        """What a run's picture shows: of fixed seeds a row for each of the first ten classes, or a cloud; where images
+        are made of images, input, output, truth and cycle.
+        """
+        if real.given.source is not None:
+            from ganvas import translation
+
+            return translation.strip(self, real)
         if len(self.config.shape) == 1:
             return Picture(self.sample(2000, seed=0), real=real.x)
         k = self.config.num_classes
@@ -294,6 +300,21 @@ class GAN(nn.Module, Generic[C]):
         raise InputError(
             f"unknown class {name!r}; expected an index from 0 to {k - 1} or a name ({known or 'none given'})"
         )
+
+    # ---- translation: an image to an image of the other domain
+    def toward(self, to: str) -> nn.Module:
+        """The network that makes images of domain "a" or "b"; it has `channels_in`.  Raises InputError without one."""
+        raise InputError(f"{self.title} makes images of seeds, not of images; use sample")
+
+    def translate(self, image: Any, to: str = "b", tile: int = 0) -> Any:
+        """An image as one of domain `to`, in its own size: of a Pillow image or a path a Pillow image, of a float
+        tensor [C, H, W] or [N, C, H, W] in [-1, 1] a tensor.
+
+        tile: work in tiles of so many pixels a side, for images that memory would not hold; 0: at once.
+        """
+        from ganvas import translation
+
+        return translation.translate(self, image, to, tile)
 
     # ---- what it consists of
     @property
