@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ganvas.config import configure
-from ganvas.data import Images
+from ganvas.data import Dataset, Images, Pairs, PairSet
 from ganvas.gan import GAN, Batch, Given
 from ganvas.papers import PAPERS
 
@@ -42,6 +42,12 @@ _MOG = {
 
 _UNET = {
     **_BIG, "dim_z": 4, "warmup_epochs": 8, "ema": 0.5, "ema_start": 1, "D_attention": (4,), "G_attention": (8,),
+}  # fmt: skip
+
+_CSGAN = {
+    "resolution": 8, "channels": 1, "channels_A": 3, "G_width": 2, "D_width": 2, "num_blocks": 1, "num_layers": 1,
+    "batch": 4, "images": 48, "epochs": 8, "epochs_constant": 2, "pool": 6, "G_lr": 0.01, "D_lr": 0.01, "ema": 0.5,
+    "eps": 0.1,  # the biases before instance norm have rounding for a gradient, which Adam would blow up
 }  # fmt: skip
 
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
@@ -80,8 +86,14 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "unetgan": ("unetgan", {**_UNET, "warmup_epochs": 0, "cutmix_rate": 1.0}),
     "unetgan-always": ("unetgan", {**_UNET, "cutmix": "always"}),
     "unetgan-none": ("unetgan", {**_UNET, "cutmix": "none"}),
-    "unetgan-selfmod": ("unetgan", {**_UNET, "num_classes": 0, "warmup_epochs": 0, "cutmix_rate": 1.0, "prior": "uniform"}),
+    "unetgan-selfmod": (
+        "unetgan",
+        {**_UNET, "num_classes": 0, "warmup_epochs": 0, "cutmix_rate": 1.0, "prior": "uniform"},
+    ),
     "unetgan-plain": ("unetgan", {**_UNET, "discriminator": "plain"}),
+    "csgan": ("csgan", _CSGAN),
+    "csgan-cyclegan": ("csgan", {**_CSGAN, "cs": 0.0, "paired": False, "channels": 3, "identity": 5.0}),
+    "csgan-cdgan": ("csgan", {**_CSGAN, "direct": 15.0, "judge_cycled": True, "dropout": True, "load_size": 10}),
 }  # fmt: skip
 
 
@@ -99,19 +111,38 @@ def batch(gan: GAN, n: int = 4, seed: int = 0) -> Batch:
     rng = torch.Generator().manual_seed(seed)
     c = gan.config
     x = torch.rand(n, *c.shape, generator=rng) * 2 - 1
+    if gan.reads == "pairs":
+        return Batch(x, Given(source=torch.rand(gan.blank(n, x.device).given.source.shape, generator=rng) * 2 - 1))
     return Batch(x, Given(y=torch.arange(n) % c.num_classes if c.num_classes else None))
 
 
-def images(gan: GAN, m: int = 10) -> Images:
+def given(gan: GAN, n: int) -> Given | None:
+    """What n samples must be given besides their seeds: nothing, or n pictures to translate."""
+    return None if gan.seeds_suffice else batch(gan, n).given
+
+
+def images(gan: GAN, m: int = 10) -> Dataset:
     """A data set of noise in the shape of the GAN's data."""
     c = gan.config
     rng = np.random.default_rng(0)
+    if gan.reads == "pairs":
+        return pairs(gan, rng, m)
     x = rng.integers(0, 256, (m, *c.shape), dtype=np.uint8)
     if len(c.shape) == 1:
         x = rng.standard_normal((m, *c.shape), dtype=np.float32)
     y = np.arange(m) % c.num_classes if c.num_classes else None
     names = [f"class {k}" for k in range(c.num_classes)]
     return Images(x, y, names, "noise", "none", {}, [])
+
+
+def pairs(gan: GAN, rng: np.random.Generator, m: int) -> PairSet:
+    """Pairs of noise, as large as they are loaded."""
+    how = gan.config.reading()
+    side = how["load_size"] or gan.config.resolution
+    a, b = (rng.integers(0, 256, (m, c, side, side), dtype=np.uint8) for c in (how["channels_A"], gan.config.channels))
+    names = [str(i) for i in range(m)]
+    both = Pairs(a, b, names, names, how["paired"], "noise", "none", {"split": "train"}, [])
+    return PairSet(both, both, gan.config.shape[1:], shared=False)
 
 
 # what else must be set for a field to matter
@@ -129,6 +160,9 @@ HELPERS: dict[str, list[dict[str, Any]]] = {
     "fused": [{"resolution": 16, "G_attention": (), "D_attention": ()}],
     "statistics": [{"G_only": True}],
     "hier": [{"deep": False}],
+    "detach": [{"cs": 30.0, "paired": True}],
+    "width": [{"width": 12}],
+    "load_size": [{"load_size": 10}],
     "rgb": [{"deep": True, "G_ch": 4, "D_ch": 4}],
     "D_wide": [{"deep": False, "D_attention": ()}],
 }

@@ -143,6 +143,19 @@ class Discriminator(nn.Module):
         return last(h)
 
 
+def generators(channels_A: int, channels_B: int, width: int, num_blocks: int, dropout: bool) -> nn.ModuleDict:
+    """AB makes images of B from those of A, BA the reverse."""
+    return nn.ModuleDict({
+        "AB": Generator(channels_A, channels_B, width, num_blocks, dropout),
+        "BA": Generator(channels_B, channels_A, width, num_blocks, dropout),
+    })  # fmt: skip
+
+
+def discriminators(channels: dict[str, int], width: int, num_layers: int) -> nn.ModuleDict:
+    """One for each domain.  channels: of the images of each"""
+    return nn.ModuleDict({side: Discriminator(num, width, num_layers) for side, num in channels.items()})
+
+
 def init_normal(layer: nn.Module) -> None:
     """Convolutions N(0, 0.02), biases 0, in place."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):

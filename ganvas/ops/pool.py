@@ -54,3 +54,24 @@ class Pool(nn.Module):
         self.images.index_copy_(0, at, torch.where(filling | coin, new, old))
         self.filled += filling
         return torch.where(filling | ~coin, new, old).to(image.dtype)
+
+
+class Pools(nn.Module):
+    """A pool for each of several kinds of images.  shapes: name -> (C, H, W)"""
+
+    def __init__(self, size: int, shapes: dict[str, tuple[int, ...]]) -> None:
+        super().__init__()
+        self.pools = nn.ModuleDict({name: Pool(size, *shape) for name, shape in shapes.items()})
+
+    def draw(self, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Coins and slots for `num` images of each kind.  -> bool [N, K], int64 [N, K]"""
+        coins, slots = zip(*(pool.draw(num, rng) for pool in self.pools.values()))
+        return torch.stack(coins, 1), torch.stack(slots, 1)
+
+    def exchange(self, images: dict[str, Tensor], coins: Tensor, slots: Tensor) -> dict[str, Tensor]:
+        """What D is shown in place of the images; those of other names are shown as they are."""
+        shown = {
+            name: pool.exchange(images[name], coins[:, i], slots[:, i])
+            for i, (name, pool) in enumerate(self.pools.items())
+        }
+        return {**images, **shown}

@@ -13,27 +13,27 @@ import torch
 from pydantic import model_validator
 from torch import Tensor, nn
 
-from ganvas import config, losses, translation
-from ganvas.config import only
+from ganvas import config, losses
+from ganvas.config import ANY, only
 from ganvas.errors import InputError
-from ganvas.gan import GAN, Batch, Given, Loss, Phase, Picture, Request, Rule
+from ganvas.gan import GAN, Batch, Given, Loss, Phase, Request, Rule
 from ganvas.nets import cyclegan as nets
-from ganvas.ops.pool import Pool
+from ganvas.ops.pool import Pools
 
-WAYS = ("AB", "BA")
+PASSES = ("AB", "BA", "BA", "AB", "AB", "BA")  # fakes, cycled images, those of the identity loss
 
 
 class Config(config.Config):
-    """Defaults are the released code's, with the options that the authors' command lines give.  x is domain B."""
+    """Defaults are the released code's, with the options of the authors' command lines.  x is an image of B."""
 
     resolution: int = 256  # pixels of height, and of width too where `width` is 0
-    width: int = 0  # pixels, for oblong images
-    channels_A: int = 3  # of the source's domain; `channels` is B's
-    load_size: int = 0  # height that images are loaded at, to be cropped at random (CycleGAN: 286); 0: no crop
+    width: int = 0  # pixels, of oblong images
+    channels_A: int = 3  # `channels` are those of B
+    load_size: int = 0  # height at which images are loaded, to be cropped at random (CycleGAN: 286); 0: no crop
     paired: bool = True  # a and b of a row belong together; false: either side in an order of its own
     flip: bool = True
     epochs: int = 200  # passes over the data, where `images` is not said
-    epochs_constant: int = only(100, lr_schedule="epochs")  # the learning rate then falls to 0 at `epochs`
+    epochs_constant: int = only(100, lr_schedule="epochs")  # then the learning rate falls, to 0 at `epochs`
     lr_schedule: Literal["epochs", "constant", "linear", "cosine"] = "epochs"
     images: int = 80_000  # the 400 pairs of Facades 200 times
     batch: int = 1
@@ -41,49 +41,50 @@ class Config(config.Config):
     D_lr: float = 2e-4
     beta1: float = only(0.5, optimizer="adam")
     beta2: float = only(0.999, optimizer="adam")
+    ema_buffers: Literal["average"] = only("average", ema=ANY)  # G has none
 
     # networks
     G_width: int = 64
     D_width: int = only(64, G_only=False)
     num_blocks: int = 9  # residual blocks of either generator
     num_layers: int = only(3, G_only=False)  # strided layers of D; 3 judge patches of 70 pixels
-    G_only: bool = False  # imported generators whose D was never published
     dropout: bool = False  # in the blocks, in training alone
+    G_only: bool = False  # imported generators whose D was never published
 
     # objective
-    cycle: float = 10.0  # weight of |BA(AB(a)) - a|
-    cs: float = 30.0  # weight of |BA(b) - BA(AB(a))|, the cyclic-synthesised loss; 0: CycleGAN
-    detach: bool = only(True, cs=config.ANY)  # the cycled image there is a constant, as in the code; the paper's is not
-    identity: float = 0.0  # weight of |AB(b) - b|; CycleGAN's lambda_identity times lambda, as 5
-    direct: float = 0.0  # weight of |AB(a) - b|: CDGAN 15, pix2pix 100
+    cycle: float = 10.0  # weight of |BA(AB(a)) - a|, and of the same from b, as all of these
+    cs: float = 30.0  # of |BA(b) - BA(AB(a))|, the cyclic-synthesised loss; 0: CycleGAN
+    detach: bool = only(True, cs=ANY)  # its cycled image is a constant, as in the code; the paper's formula has no such
+    identity: float = 0.0  # of |AB(b) - b|; CycleGAN's lambda_identity 0.5 is 5
+    direct: float = 0.0  # of |AB(a) - b|: CDGAN 15, pix2pix 100
     judge_cycled: bool = False  # D sees cycled images too (CDGAN)
-    pool: int = 50  # fakes of either domain that D may be shown again; 0: none
-
-    def reading(self) -> dict[str, Any]:
-        return {"channels_A": self.channels_A, "load_size": self.load_size, "paired": self.paired}
+    pool: int = 50  # past fakes of either domain that D may be shown; 0: none
 
     @property
     def shape(self) -> tuple[int, ...]:
         return (self.channels, self.resolution, self.width or self.resolution)
+
+    def reading(self) -> dict[str, Any]:
+        return {"channels_A": self.channels_A, "load_size": self.load_size, "paired": self.paired}
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.conditional or self.num_classes:
             raise ValueError("CSGAN has no classes: set conditional=false")
         if not self.paired and (self.cs or self.direct):
-            raise ValueError("cs and direct compare with the partner of an image: without pairs set cs=0 and direct=0")
+            raise ValueError("cs and direct compare with the partner of an image: without pairs set cs=0 direct=0")
         if self.identity and self.channels_A != self.channels:
             raise ValueError("an identity loss needs domains of equally many channels: set identity=0")
         if self.load_size and self.load_size < self.resolution:
             raise ValueError(f"load_size={self.load_size}, expected the resolution of {self.resolution} or more")
-        if not 0 <= self.epochs_constant <= self.epochs or not self.epochs:
-            raise ValueError(f"epochs={self.epochs}, expected epochs_constant={self.epochs_constant} or more")
+        if self.lr_schedule == "epochs" and self.epochs_constant > self.epochs:
+            raise ValueError(f"epochs_constant={self.epochs_constant}, expected at most epochs={self.epochs}")
         return self
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """coins bool [N, 2], slots int64 [N, 2] for the pools of A and B; keep: dropout's masks for each pass, or Nones"""
+    """coins bool [N, 2], slots int64 [N, 2] for the pools of A and B; keep: dropout's mask of each pass, or Nones"""
 
     coins: Tensor
     slots: Tensor
@@ -92,7 +93,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Fakes:
-    """What D is shown as fakes of A and of B, and the cycled images, if it judges those.  [N, C, H, W]"""
+    """What D is shown as fakes of A and B, and the cycled images if it judges those.  [N, C, H, W]"""
 
     A: Tensor
     B: Tensor
@@ -101,10 +102,7 @@ class Fakes:
 
 
 class CSGAN(GAN[Config]):
-    """Players `G`, generators G["AB"] and G["BA"], and `D`, discriminators D["A"] and D["B"] named by what they judge.
-
-    x is domain B, given.source its partner in A.
-    """
+    """Players `G`, of generators G["AB"] and G["BA"], and `D`, of D["A"] and D["B"], named by what they judge."""
 
     config_type = Config
     title = "CSGAN (Kancharagunta and Dubey 2019), CycleGAN (Zhu et al. 2017)"
@@ -115,14 +113,10 @@ class CSGAN(GAN[Config]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         c, sides = config, {"A": config.channels_A, "B": config.channels}
-        self.G = nn.ModuleDict({
-            way: nets.Generator(sides[way[0]], sides[way[1]], c.G_width, c.num_blocks, c.dropout) for way in WAYS
-        })  # fmt: skip
-        D = {side: nets.Discriminator(n, c.D_width, c.num_layers) for side, n in sides.items()}
-        self.D: Any = None if c.G_only else nn.ModuleDict(D)
-        for side, n in sides.items():
-            self.memory.add_module(side, Pool(c.pool, n, *c.shape[1:]))
-        self.shown: Fakes | None = None  # between G's step and D's, inside one iteration
+        self.G = nets.generators(c.channels_A, c.channels, c.G_width, c.num_blocks, c.dropout)
+        self.D: Any = None if c.G_only else nets.discriminators(sides, c.D_width, c.num_layers)
+        self.memory.pools = Pools(c.pool, {side: (n, *c.shape[1:]) for side, n in sides.items()})
+        self.shown: Fakes | None = None  # from G's step to D's in one iteration
 
     def phases(self) -> list[Phase]:
         """One step of the generators, then one of the discriminators on fakes made before it."""
@@ -132,99 +126,86 @@ class CSGAN(GAN[Config]):
         ]
 
     def draw(self, real: Batch, rng: torch.Generator) -> Drawn:
-        """Coins and slots of the pools, dropout's masks of the four passes, and of the two for an identity loss."""
+        """Coins and slots of the pools, dropout's masks."""
         n, device = len(real.x), real.x.device
-        drawn = [self.memory.get_submodule(side).draw(n, rng) for side in "AB"]  # type: ignore[operator]
-        coins, slots = (torch.stack(column, 1).to(device) for column in zip(*drawn))
-        passes = ("AB", "BA", "BA", "AB", *(WAYS if self.config.identity else ()))
-        masks = [self.G[way].draw_dropout(n, *self.config.shape[1:], rng) for way in passes]
-        return Drawn(coins, slots, tuple(mask if mask is None else mask.to(device) for mask in masks))
+        coins, slots = self.memory.pools.draw(n, rng)  # type: ignore[operator, union-attr]
+        masks = [self.G[way].draw_dropout(n, *self.config.shape[1:], rng) for way in PASSES]
+        return Drawn(coins.to(device), slots.to(device), tuple(m if m is None else m.to(device) for m in masks))
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """adversarial + cycle (|cycled_a - a| + |cycled_b - b|) + cs (|fake_a - cycled_a| + |fake_b - cycled_b|)
 
-        Both images of a domain that cs compares come from one pass; the released code makes the cycled ones twice.
+        Both images that cs compares come from one pass each; the released code makes the fakes twice.
         """
-        c, keep, AB, BA = self.config, drawn.keep, self.G["AB"], self.G["BA"]
+        c, keep, D, AB, BA = self.config, drawn.keep, self.D, self.G["AB"], self.G["BA"]
         a, b = real.given.source, real.x
         fake_b, fake_a = AB(a, keep[0]), BA(b, keep[1])
         cycled_a, cycled_b = BA(fake_b, keep[2]), AB(fake_a, keep[3])
-        kept = {"A": fake_a, "B": fake_b, "coins": drawn.coins, "slots": drawn.slots}
-        terms = {"adversarial": losses.lsgan_G(self.D["A"](fake_a)) + losses.lsgan_G(self.D["B"](fake_b))}
-        terms["cycle"] = losses.l1(cycled_a, a) + losses.l1(cycled_b, b)
-        if c.cs:
-            target_a, target_b = (cycled_a.detach(), cycled_b.detach()) if c.detach else (cycled_a, cycled_b)
-            terms["cs"] = losses.l1(fake_a, target_a) + losses.l1(fake_b, target_b)
+        target_a, target_b = (cycled_a.detach(), cycled_b.detach()) if c.detach else (cycled_a, cycled_b)
+        terms = {
+            "adversarial": losses.lsgan_G(D["A"](fake_a)) + losses.lsgan_G(D["B"](fake_b)),
+            "cycle": c.cycle * (losses.l1(cycled_a, a) + losses.l1(cycled_b, b)),
+            "cs": c.cs * (losses.l1(fake_a, target_a) + losses.l1(fake_b, target_b)),
+            "direct": c.direct * (losses.l1(fake_a, a) + losses.l1(fake_b, b)),
+        }
         if c.identity:
-            terms["identity"] = losses.l1(AB(b, keep[4]), b) + losses.l1(BA(a, keep[5]), a)
-        if c.direct:
-            terms["direct"] = losses.l1(fake_a, a) + losses.l1(fake_b, b)
+            terms["identity"] = c.identity * (losses.l1(AB(b, keep[4]), b) + losses.l1(BA(a, keep[5]), a))
+        kept = {"A": fake_a, "B": fake_b, "coins": drawn.coins, "slots": drawn.slots}
         if c.judge_cycled:
+            terms["cycled"] = losses.lsgan_G(D["A"](cycled_a)) + losses.lsgan_G(D["B"](cycled_b))
             kept |= {"cycled_A": cycled_a, "cycled_B": cycled_b}
-            terms["judged"] = losses.lsgan_G(self.D["A"](cycled_a)) + losses.lsgan_G(self.D["B"](cycled_b))
-        total = sum((getattr(c, name, 1.0) * term for name, term in terms.items()), torch.zeros_like(terms["cycle"]))
         logs = {f"G/{name}": term for name, term in terms.items()}
-        return Loss(total, logs, {name: value.detach() for name, value in kept.items()})
+        return Loss(torch.stack(list(terms.values())).sum(), logs, {name: t.detach() for name, t in kept.items()})
 
     def exchange(self, parts: list[dict[str, Tensor]]) -> None:
         """The fakes of G's step through the pools, for D's step to see."""
         kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         coins, slots = kept.pop("coins"), kept.pop("slots")
-        for i, side in enumerate("AB"):
-            pool = self.memory.get_submodule(side)
-            kept[side] = pool.exchange(kept[side], coins[:, i], slots[:, i])  # type: ignore[operator]
-        self.shown = Fakes(**kept)
+        self.shown = Fakes(**self.memory.pools.exchange(kept, coins, slots))  # type: ignore[operator, union-attr]
 
     def show(self, real: Batch, rng: torch.Generator) -> Fakes:
-        """What `exchange` has left; blanks where there was no step of G, as in a rehearsal."""
-        blank = self.blank(len(real.x), real.x.device)
-        return self.shown or Fakes(blank.given.source, blank.x, blank.given.source, blank.x)  # type: ignore[arg-type]
+        """What `exchange` has left; blanks where G made no step, as in a rehearsal."""
+        a, b = torch.zeros_like(real.given.source), torch.zeros_like(real.x)  # type: ignore[arg-type]
+        return self.shown or Fakes(a, b, a, b)
 
     def D_loss(self, real: Batch, fakes: Fakes) -> Loss:
         """For each domain (mean (D(x) - 1)^2 + mean D(fake)^2) / 2, and the same with cycled images, if judged."""
-        logs: dict[str, Tensor] = {}
+        logs = {}
         for side, x in (("A", real.given.source), ("B", real.x)):
-            scores, seen = self.D[side](x), [getattr(fakes, side)]
-            seen += [getattr(fakes, f"cycled_{side}")] if self.config.judge_cycled else []
-            logs[f"D/{side}"] = torch.stack([losses.lsgan_D(scores, self.D[side](fake)) for fake in seen]).sum()
-        return Loss(logs["D/A"] + logs["D/B"], logs)
+            scores = self.D[side](x)
+            logs[f"D/{side}"] = losses.lsgan_D(scores, self.D[side](getattr(fakes, side)))
+            if self.config.judge_cycled:
+                logs[f"D/cycled_{side}"] = losses.lsgan_D(scores, self.D[side](getattr(fakes, f"cycled_{side}")))
+        return Loss(torch.stack(list(logs.values())).sum(), logs)
 
     def rule(self, player: str) -> Rule:
-        """Constant, then in the epochs from `epochs_constant` on in equal steps to 0 in the last one (CycleGAN)."""
+        """Constant, then from epoch `epochs_constant` on in equal steps to 0, which is the last epoch's (CycleGAN)."""
         c = self.config
         if c.lr_schedule != "epochs":
             return super().rule(player)
         over = max(0, self.epoch + 2 - c.epochs_constant)
-        factor = max(0.0, 1.0 - over / (c.epochs - c.epochs_constant + 1))
-        return Rule(c.optimizer, factor * getattr(c, f"{player}_lr"), (float(c.beta1), float(c.beta2)), c.eps)
+        lr = getattr(c, f"{player}_lr") * max(0.0, 1.0 - over / (c.epochs - c.epochs_constant + 1))
+        return Rule(c.optimizer, lr, (float(c.beta1), float(c.beta2)), c.eps)
 
     def blank(self, n: int, device: torch.device) -> Batch:
         """Empty pairs."""
         x = torch.zeros((n, *self.config.shape), device=device)
-        return Batch(x, Given(source=torch.zeros((n, self.config.channels_A, *x.shape[2:]), device=device)))
+        return Batch(x, Given(source=x.new_zeros((n, self.config.channels_A, *x.shape[2:]))))
 
     def scores(self, batch: Batch) -> Tensor | None:
         """D["B"](x), the mean over patches.  -> [N]"""
         return None if self.D is None else self.D["B"](batch.x).mean((1, 2, 3))
 
-    def sheet(self, real: Batch) -> Picture:
-        """A row a pair: a, AB(a), b, BA(AB(a)), and b, BA(b), a, AB(BA(b))."""
-        return translation.strip(self, real)
-
     def code(self, request: Request) -> Given:
-        """The images to translate: noise plays no part.  Raises InputError without them."""
+        """The images to translate; seeds play no part.  Raises InputError without images."""
         if request.given.source is None:
             raise InputError("this model makes images of images, not of seeds; use ganvas translate, or gan.translate")
         return Given(source=request.given.source)
 
     def decode(self, code: Given) -> Tensor:
         """AB(a).  -> [N, C, H, W] in [-1, 1]"""
-        return self.G["AB"](code.source)
+        return self.toward("b")(code.source)
 
     def toward(self, to: str) -> nn.Module:
         """The generator that makes images of domain "a" or "b"."""
         return self.G["BA" if to == "a" else "AB"]
-
-    def translate(self, image: translation.Image, to: str = "b", tile: int = 0) -> Any:
-        """An image of the other domain in domain `to`: see `translation.translate`."""
-        return translation.translate(self, image, to, tile)
