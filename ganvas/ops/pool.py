@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -61,7 +63,7 @@ class Pools(nn.Module):
 
     def __init__(self, size: int, shapes: dict[str, tuple[int, ...]]) -> None:
         super().__init__()
-        self.pools = nn.ModuleDict({name: Pool(size, *shape) for name, shape in shapes.items()})
+        self.pools: Any = nn.ModuleDict({name: Pool(size, *shape) for name, shape in shapes.items()})
 
     def draw(self, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Coins and slots for `num` images of each kind.  -> bool [N, K], int64 [N, K]"""

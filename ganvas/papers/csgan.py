@@ -7,7 +7,7 @@ presets (presets/csgan.toml), the networks (nets/cyclegan.py), the history of fa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 import torch
 from pydantic import model_validator
@@ -34,7 +34,7 @@ class Config(config.Config):
     flip: bool = True
     epochs: int = 200  # passes over the data, where `images` is not said
     epochs_constant: int = only(100, lr_schedule="epochs")  # then the learning rate falls, to 0 at `epochs`
-    lr_schedule: Literal["epochs", "constant", "linear", "cosine"] = "epochs"
+    lr_schedule: Literal["epochs", "constant", "linear", "cosine"] = "epochs"  # type: ignore[assignment]
     images: int = 80_000  # the 400 pairs of Facades 200 times
     batch: int = 1
     G_lr: float = 2e-4
@@ -113,10 +113,14 @@ class CSGAN(GAN[Config]):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         c, sides = config, {"A": config.channels_A, "B": config.channels}
-        self.G = nets.generators(c.channels_A, c.channels, c.G_width, c.num_blocks, c.dropout)
+        self.G: Any = nets.generators(c.channels_A, c.channels, c.G_width, c.num_blocks, c.dropout)
         self.D: Any = None if c.G_only else nets.discriminators(sides, c.D_width, c.num_layers)
         self.memory.pools = Pools(c.pool, {side: (n, *c.shape[1:]) for side, n in sides.items()})
         self.shown: Fakes | None = None  # from G's step to D's in one iteration
+
+    @property
+    def pools(self) -> Pools:
+        return cast(Pools, self.memory.pools)
 
     def phases(self) -> list[Phase]:
         """One step of the generators, then one of the discriminators on fakes made before it."""
@@ -128,7 +132,7 @@ class CSGAN(GAN[Config]):
     def draw(self, real: Batch, rng: torch.Generator) -> Drawn:
         """Coins and slots of the pools, dropout's masks."""
         n, device = len(real.x), real.x.device
-        coins, slots = self.memory.pools.draw(n, rng)  # type: ignore[operator, union-attr]
+        coins, slots = self.pools.draw(n, rng)
         masks = [self.G[way].draw_dropout(n, *self.config.shape[1:], rng) for way in PASSES]
         return Drawn(coins.to(device), slots.to(device), tuple(m if m is None else m.to(device) for m in masks))
 
@@ -139,6 +143,7 @@ class CSGAN(GAN[Config]):
         """
         c, keep, D, AB, BA = self.config, drawn.keep, self.D, self.G["AB"], self.G["BA"]
         a, b = real.given.source, real.x
+        assert a is not None, "pairs have a source"
         fake_b, fake_a = AB(a, keep[0]), BA(b, keep[1])
         cycled_a, cycled_b = BA(fake_b, keep[2]), AB(fake_a, keep[3])
         target_a, target_b = (cycled_a.detach(), cycled_b.detach()) if c.detach else (cycled_a, cycled_b)
@@ -161,7 +166,7 @@ class CSGAN(GAN[Config]):
         """The fakes of G's step through the pools, for D's step to see."""
         kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         coins, slots = kept.pop("coins"), kept.pop("slots")
-        self.shown = Fakes(**self.memory.pools.exchange(kept, coins, slots))  # type: ignore[operator, union-attr]
+        self.shown = Fakes(**self.pools.exchange(kept, coins, slots))
 
     def show(self, real: Batch, rng: torch.Generator) -> Fakes:
         """What `exchange` has left; blanks where G made no step, as in a rehearsal."""
