@@ -14,7 +14,8 @@ from ganvas.errors import InputError
 
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
 ANY = "anything but nothing"
-COUNTS = ("_width", "_ch", "_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
+LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "consistency")  # what helps with few images
+COUNTS = ("_width", "_ch", "D_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 
 def only(default: Any, *, either: bool = False, **when: Any) -> Any:
@@ -33,6 +34,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     WHEN: ClassVar[dict[str, Condition]] = {}  # for fields of this class: what a paper adds to when they count
+    LACKS: ClassVar[tuple[str, ...]] = ()  # fields of this class that a paper has no use for
 
     # data
     resolution: int = 32  # pixels per side; 0 for points
@@ -102,6 +104,8 @@ class Config(BaseModel):
 
     def unmet(self, name: str) -> str | None:
         """Why a field does not count here, in words: "lipschitz=penalise"; None where it counts."""
+        if name in self.LACKS:
+            return "other papers"
         for condition, either in self.conditions(name):
             held = [_holds(getattr(self, key), wanted) for key, wanted in condition.items()]
             if not (any(held) if either else all(held)):

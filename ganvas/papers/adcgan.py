@@ -16,6 +16,7 @@ from torch import Tensor
 from ganvas import config, losses
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
+from ganvas.limited import shown
 from ganvas.nets import biggan, heads, mog
 
 CLASSIFIERS = ("adc", "ac", "tac", "am")
@@ -61,8 +62,8 @@ class Config(config.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if min(self.D_steps, self.G_every, self.G_ch, self.D_ch, self.width, self.dim_z) < 1:
-            raise ValueError("D_steps, G_every, G_ch, D_ch, width and dim_z must be at least 1")
+        if min(self.G_every, self.width) < 1:
+            raise ValueError("G_every and width must be at least 1")
         if self.objective == "pd" and self.adversarial == "none":
             raise ValueError("objective=pd has the adversarial loss alone: adversarial=hinge or logistic")
         return self
@@ -92,7 +93,7 @@ class ADCGAN(GAN[Config]):
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then on every G_every-th iteration one generator step."""
         return [
-            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps, after=self.observe),
             Phase("G", "G", self.G_loss, every=self.config.G_every),
         ]
 
@@ -102,15 +103,17 @@ class ADCGAN(GAN[Config]):
         fake_y: Any = drawn.y
         with torch.no_grad():
             fake = self.G(drawn.z, self.G.shared(fake_y))
-        of_fake, of_real = self.D(torch.cat([fake, real.x]), torch.cat([fake_y, y])).split([len(fake), len(y)])
+        both = self.D(shown(torch.cat([fake, real.x]), drawn.shown), torch.cat([fake_y, y]))
+        of_fake, of_real = both.split([len(fake), len(y)])
         term = self.class_D(of_real, y, of_fake, fake_y)
         adversarial = losses.ADVERSARIAL[self.config.adversarial][0](of_real.score, of_fake.score)
         logs = {"D/real": of_real.score.mean(), "D/fake": of_fake.score.mean(), "D/class": term}
-        return Loss(adversarial + self.config.D_lambda * term, logs)
+        loss = Loss(adversarial + self.config.D_lambda * term, logs)
+        return self.limited(loss, of_real.score, of_fake.score, lambda: self.D(shown(real.x, drawn.again), y).score)
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """Adversarial + G_lambda classifier's loss, of the fakes."""
-        answer = self.D(self.G(drawn.z, self.G.shared(drawn.y)), drawn.y)
+        answer = self.D(shown(self.G(drawn.z, self.G.shared(drawn.y)), drawn.shown), drawn.y)
         term = self.class_G(answer, drawn.y)
         adversarial = losses.ADVERSARIAL[self.config.adversarial][1](answer.score)
         return Loss(adversarial + self.config.G_lambda * term, {"G/class": term})

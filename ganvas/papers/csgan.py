@@ -26,6 +26,7 @@ PASSES = ("AB", "BA", "BA", "AB", "AB", "BA")  # fakes, cycled images, those of 
 class Config(config.Config):
     """Defaults are the released code's, with the options of the authors' command lines.  x is an image of B."""
 
+    LACKS = config.LIMITED  # pairs are cropped and flipped alike instead
     resolution: int = 256  # pixels of height, and of width too where `width` is 0
     width: int = 0  # pixels, of oblong images
     channels_A: int = 3  # `channels` are those of B

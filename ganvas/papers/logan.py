@@ -14,10 +14,12 @@ import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from ganvas import config, losses, rng, rows
+from ganvas import config, limited, losses, rng, rows
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Loss, Phase, Request
+from ganvas.limited import shown
 from ganvas.nets import biggan_deep, sngan
+from ganvas.ops.augment import Transform
 from ganvas.ops.latent_step import Mask, Rule, climb, masks, movement, step_rule
 from ganvas.ops.orthogonal import orthogonal_penalty, regularised
 from ganvas.ops.spectral import full_precision
@@ -74,8 +76,8 @@ class Config(config.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if min(self.D_steps, self.G_ch, self.D_ch, self.dim_z, self.steps) < 1:
-            raise ValueError("D_steps, G_ch, D_ch, dim_z and steps must be at least 1")
+        if self.steps < 1:
+            raise ValueError("steps must be at least 1; rule=none takes none")
         if not 0 < self.fraction <= 1 or self.beta <= 0:
             raise ValueError("fraction must be above 0 and at most 1, beta above 0")
         if self.net == "sngan" and self.num_classes:
@@ -90,6 +92,8 @@ class Latents:
     z: Tensor
     y: Tensor | None
     mask: Tensor
+    shown: Transform | None = None  # as in gan.Drawn; the step itself looks at images as they are
+    again: Transform | None = None
 
 
 class LOGAN(GAN[Config]):
@@ -117,7 +121,7 @@ class LOGAN(GAN[Config]):
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then one generator step."""
         return [
-            Phase("D", "D", self.D_loss, repeat=self.config.D_steps),
+            Phase("D", "D", self.D_loss, repeat=self.config.D_steps, after=self.observe),
             Phase("G", "G", self.G_loss),
         ]
 
@@ -126,7 +130,9 @@ class LOGAN(GAN[Config]):
         n, c = len(real.x), self.config
         z = torch.rand(n, c.dim_z, generator=rng) * 2 - 1
         y = torch.randint(c.num_classes, (n,), generator=rng) if c.num_classes else None
-        return rows.to(Latents(z, y, masks(c.mask, n, c.dim_z, c.fraction, rng)), real.x.device)
+        mask = masks(c.mask, n, c.dim_z, c.fraction, rng)
+        shown, again = limited.draw_shown(self.memory, c, 2 * n, rng), limited.draw_again(c, n, rng)
+        return rows.to(Latents(z, y, mask, shown, again), real.x.device)
 
     def improve(self, start: Latents, steps: int, graph: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """z' after steps up D's score, inside the box.  -> z' [N, Z], mean |step|^2, mean D(G(z, y), y) (None: no step)
@@ -149,17 +155,20 @@ class LOGAN(GAN[Config]):
         z, moved, before = self.improve(drawn, c.steps, graph=c.detach not in ("D", "both"))
         fake = self.generate(z, drawn.y)
         y = torch.cat([drawn.y, real.given.y]) if drawn.y is not None and real.given.y is not None else None
-        fake_scores, real_scores = self.D(torch.cat([fake, real.x]), y).chunk(2)
+        fake_scores, real_scores = self.D(shown(torch.cat([fake, real.x]), drawn.shown), y).chunk(2)
         logs = {"D/real": real_scores.mean(), "D/fake": fake_scores.mean()}
         if before is not None:
             logs |= {"D/gain": fake_scores.mean() - before, "D/moved": moved}
-        return Loss(losses.hinge_D(real_scores, fake_scores) + self.weight("D") * moved, logs)
+        loss = Loss(losses.hinge_D(real_scores, fake_scores) + self.weight("D") * moved, logs)
+        return self.limited(loss, real_scores, fake_scores, lambda: self.D(shown(real.x, drawn.again), real.given.y))
 
     def G_loss(self, real: Batch, drawn: Latents) -> Loss:
         """-mean D(G(z', y'), y'), plus the step's cost, plus orthogonal regularisation of G's raw weights."""
         c = self.config
         z, moved, _ = self.improve(drawn, c.steps, graph=c.detach not in ("G", "both"))
-        total = losses.hinge_G(self.D(self.generate(z, drawn.y), drawn.y)) + self.weight("G") * moved
+        total = (
+            losses.hinge_G(self.D(shown(self.generate(z, drawn.y), drawn.shown), drawn.y)) + self.weight("G") * moved
+        )
         return Loss(total + orthogonal_penalty(regularised(self.G), c.ortho) if c.ortho else total)
 
     def weight(self, player: str) -> float:

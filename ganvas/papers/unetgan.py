@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ganvas import config, losses
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Code, Drawn, Given, Loss, Phase
+from ganvas.limited import shown
 from ganvas.nets import biggan, selfmod, unet
 from ganvas.ops.cutmix import cutmix_masks, mix
 
@@ -57,8 +58,8 @@ class Config(config.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.D_steps < 1 or self.G_ch < 1 or self.D_ch < 1 or self.cutmix_rate > 1:
-            raise ValueError("D_steps, G_ch and D_ch must be at least 1, cutmix_rate at most 1")
+        if self.cutmix_rate > 1:
+            raise ValueError(f"cutmix_rate={self.cutmix_rate}, expected a probability")
         if self.discriminator == "unet" and self.cutmix != "none" and not self.augmentation and not self.consistency:
             raise ValueError(f"cutmix={self.cutmix} without augmentation and consistency teaches nothing; use none")
         return self
@@ -91,7 +92,8 @@ class UNetGAN(GAN[Config]):
 
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then one generator step, which never sees a mixed image."""
-        return [Phase("D", "D", self.D_loss, self.draw_for_D, self.config.D_steps), Phase("G", "G", self.G_loss)]
+        D = Phase("D", "D", self.D_loss, self.draw_for_D, self.config.D_steps, after=self.observe)
+        return [D, Phase("G", "G", self.G_loss)]
 
     @property
     def warmth(self) -> float:
@@ -104,16 +106,17 @@ class UNetGAN(GAN[Config]):
         c, drawn = self.config, self.draw(real, rng)
         rates = {"batch": c.cutmix_rate * self.warmth, "always": 1.0, "none": 0.0}
         if torch.rand((), generator=rng).item() >= (0.0 if c.discriminator == "plain" else rates[c.cutmix]):
-            return Mixed(drawn.z, drawn.y)
+            return Mixed(drawn.z, drawn.y, drawn.shown, drawn.again)
         masks = cutmix_masks(len(real.x), c.resolution, c.resolution, rng)
-        return Mixed(drawn.z, real.given.y, masks.to(real.x.device))
+        return Mixed(drawn.z, real.given.y, drawn.shown, drawn.again, masks.to(real.x.device))
 
     def D_loss(self, real: Batch, drawn: Mixed) -> Loss:
         """The usual losses, CutMix's terms, or both.  One forward of D: spectral norm iterates once a step."""
         c, mask = self.config, drawn.mask
         with torch.no_grad():
-            fake = self.decode(Code(drawn.z, drawn.y))
-        x = [fake, real.x] if mask is None else [fake, real.x, mix(real.x, fake, mask)]
+            fake = shown(self.decode(Code(drawn.z, drawn.y)), drawn.shown)
+        x = [fake, shown(real.x, drawn.shown, len(fake))]
+        x += [] if mask is None else [mix(x[1], fake, mask)]
         of_fake, of_real, *of_mixed = self.heads(x, [drawn.y, real.given.y, real.given.y][: len(x)])
         logs = {"D/real": of_real[1].mean(), "D/fake": of_fake[1].mean(), "D/mixes": torch.tensor(float(len(x) == 3))}
         terms = {"D/usual": losses.unet_D(of_real, of_fake, c.pixels)} if mask is None or c.cutmix == "always" else {}
@@ -124,11 +127,13 @@ class UNetGAN(GAN[Config]):
                 terms |= {"D/mixed_map": mixed_map, "D/mixed_score": weight * mixed_score}
             inconsistency = losses.cutmix_consistency(of_mixed[0][0], of_real[0], of_fake[0], mask, c.pixels)
             terms["D/consistency"] = weight * c.consistency * inconsistency
-        return Loss(torch.stack(list(terms.values())).sum(), logs | terms)
+        loss = Loss(torch.stack(list(terms.values())).sum(), logs | terms)
+        again = lambda: self.heads([shown(real.x, drawn.again)], [real.given.y])[0][1]  # noqa: E731
+        return self.limited(loss, of_real[1], of_fake[1], again)
 
     def G_loss(self, real: Batch, drawn: Drawn) -> Loss:
         """The logistic losses of map and score that do not saturate."""
-        of_fake = self.heads([self.decode(Code(drawn.z, drawn.y))], [drawn.y])[0]
+        of_fake = self.heads([shown(self.decode(Code(drawn.z, drawn.y)), drawn.shown)], [drawn.y])[0]
         return Loss(losses.unet_G(of_fake, self.config.pixels))
 
     def heads(self, x: list[Tensor], y: list[Tensor | None]) -> list[losses.Heads]:
