@@ -14,7 +14,7 @@ from ganvas.errors import InputError
 
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
 ANY = "anything but nothing"
-LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "consistency")  # what helps with few images
+LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency")  # what helps with few images
 COUNTS = ("_width", "_ch", "D_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 
@@ -67,7 +67,7 @@ class Config(BaseModel):
     ada_speed: int = only(500_000, augment="ada")  # images in which the probability can go from 0 to 1
     lecam: float = 0.0  # weight of LeCam's regulariser
     lecam_decay: float = only(0.99, lecam=ANY)  # of the means of D's scores that it leans on
-    consistency: float = only(0.0, resolution=ANY)  # weight of |D(x) - D(x shifted)|^2 on real images
+    shift_consistency: float = only(0.0, resolution=ANY)  # weight of |D(x) - D(x shifted)|^2 on real images
 
     @property
     def shape(self) -> tuple[int, ...]:

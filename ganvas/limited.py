@@ -46,7 +46,7 @@ def draw_shown(memory: nn.Module, config: Config, n: int, rng: torch.Generator) 
 
 def draw_again(config: Config, n: int, rng: torch.Generator) -> augment.Transform | None:
     """The shifts under which D's score of n real images should stay; None where nothing asks for it."""
-    if not config.consistency:
+    if not config.shift_consistency:
         return None
     channels, height, width = config.shape
     return augment.draw_diffaugment(n, channels, height, width, rng, policy=("translation",))
@@ -74,9 +74,9 @@ def limited(
         means = memory.score_means
         term = losses.lecam(real, fake, means.real, means.fake) * (means.updates > 0)
         total, logs["D/lecam"] = total + config.lecam * term, term
-    if config.consistency:
+    if config.shift_consistency:
         term = losses.consistency(again(), real)
-        total, logs["D/consistency"] = total + config.consistency * term, term
+        total, logs["D/shift_consistency"] = total + config.shift_consistency * term, term
     if config.augment == "ada" and isinstance(memory.ada, AdaptiveProbability):
         logs["D/augmented"] = memory.ada.p.clamp(max=1)
     if config.augment == "ada" or config.lecam:

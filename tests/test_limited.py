@@ -106,7 +106,7 @@ def test_ada_moves_by_the_sign_of_real_scores() -> None:
 
 
 def test_lecam_and_consistency_by_formula() -> None:
-    gan = tiny.build("biggan", lecam=0.5, consistency=2.0, lecam_decay=0.9)
+    gan = tiny.build("biggan", lecam=0.5, shift_consistency=2.0, lecam_decay=0.9)
     real, fake, again = torch.tensor([1.0, 3.0]), torch.tensor([-2.0, 0.0]), torch.tensor([0.5, 3.5])
     first = gan.limited(Loss(torch.tensor(1.0)), real, fake, lambda: again)
     torch.testing.assert_close(first.total, torch.tensor(1.0 + 2.0 * 0.25)), "LeCam waits for its first means"
@@ -121,7 +121,7 @@ def test_lecam_and_consistency_by_formula() -> None:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-@pytest.mark.parametrize("values", [{"augment": "diffaugment"}, {"lecam": 0.3}, {"consistency": 1.0}])
+@pytest.mark.parametrize("values", [{"augment": "diffaugment"}, {"lecam": 0.3}, {"shift_consistency": 1.0}])
 def test_each_trains_and_changes_the_run(name: str, values: dict[str, Any]) -> None:
     plain, state = (new_state(tiny.build(name, D_lr=0.03, **v), CPU) for v in ({}, values))
     for one in (plain, state):

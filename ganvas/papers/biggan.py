@@ -29,7 +29,7 @@ class Config(config.Config):
     WHEN = dict.fromkeys((
         "flip", "images", "batch", "accumulate", "optimizer", "G_lr", "D_lr", "beta1", "beta2", "eps", "lr_schedule",
         "ema", "ema_start", "ema_ramp", "ema_buffers", "augment", "ada_target", "ada_speed", "lecam", "lecam_decay",
-        "consistency",
+        "shift_consistency",
     ), TRAINS)  # fmt: skip
     resolution: int = 128
     conditional: bool = True
