@@ -14,7 +14,7 @@ from ganvas.errors import InputError
 
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
 ANY = "anything but nothing"
-LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency")  # what helps with few images
+LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency")  # for few images
 COUNTS = ("_width", "_ch", "D_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 

@@ -359,7 +359,7 @@ def test_mog1d_is_what_its_preset_trains_on(capsys: pytest.CaptureFixture[str]) 
         ({"objective": "pd", "adversarial": "none"}, "has the adversarial loss alone"),
         ({"objective": "pd", "G_lambda": 0.5}, "counts only with objective=adc or ac or tac or am"),
         ({"ac_on_fakes": True}, "counts only with objective=ac"),
-        ({"D_steps": 0}, "at least 1"),
+        ({"D_steps": 0}, "expected 1 or more"),
         ({"G_every": 0}, "at least 1"),
         ({"num_classes": 0}, "need classes"),
         ({"resolution": 0, "channels": 1}, "give shared_dim"),
