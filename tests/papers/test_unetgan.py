@@ -55,7 +55,7 @@ def told(epoch: int = 0, **values: Any) -> UNetGAN:
     return gan
 
 
-MIXED, USUAL = Mixed(torch.zeros(2, 3), None, boxes()), Mixed(torch.zeros(2, 3), None)
+MIXED, USUAL = Mixed(torch.zeros(2, 3), None, mask=boxes()), Mixed(torch.zeros(2, 3), None)
 # (configuration, epoch, what was drawn) -> the name of the fixture's number
 CASES: list[tuple[str, dict[str, Any], int, Mixed]] = [
     ("normal D", {"cutmix": "none"}, 0, USUAL),
@@ -142,7 +142,7 @@ def test_one_coin_for_the_batch_however_it_is_cut() -> None:
     steps = [sizes[i : i + 4] for i in range(0, len(sizes), 8)]  # of D; four parts of G's step follow each
     assert len(steps) == 6
     assert Counter(map(tuple, steps)).keys() == {(4,) * 4, (6,) * 4}
-    masks = [part.mask for part in rows.split(Mixed(torch.zeros(2, 3), None, boxes()), 2)]
+    masks = [part.mask for part in rows.split(Mixed(torch.zeros(2, 3), None, mask=boxes()), 2)]
     assert torch.equal(torch.cat(masks), boxes())
 
 
@@ -231,7 +231,7 @@ def test_settings_that_teach_nothing_are_refused() -> None:
             configure(Config, {"discriminator": "plain", key: value})
     with pytest.raises(InputError, match="counts only with cutmix=batch"):
         configure(Config, {"cutmix": "always", "cutmix_rate": 0.3})
-    with pytest.raises(InputError, match="at most 1"):
+    with pytest.raises(InputError, match="expected a probability"):
         configure(Config, {"cutmix_rate": 1.5})
 
 
