@@ -71,3 +71,57 @@ def test_a_file_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_names_that_are_near() -> None:
     with pytest.raises(InputError, match="unknown preset 'wgan-46'; did you mean wgan-64"):
         presets.preset("wgan-46")
+
+
+# a table as those of papers/presets, with everything that merging has to decide
+TABLE = {
+    "_shared": {"about": "what two have in common", "G_lr": 1.0, "batch": 8, "published": "of none"},
+    "_other": {"D_lr": 2.0, "batch": 16, "G_attention": [8, 4]},
+    "scored": {"base": "_shared", "about": "the row with a score", "published": "FID 3", "classes": 10},
+    "child": {"base": "scored", "G_lr": 3.0},
+    "two": {"base": ["_shared", "_other"], "data": "digits"},
+    "turned": {"base": ["_other", "_shared"]},
+}
+
+
+def test_later_bases_win_and_the_row_itself_over_all() -> None:
+    rows = {name: presets._resolved(name, "wgan", TABLE) for name in TABLE}
+    assert rows["two"].values == {"G_lr": 1.0, "D_lr": 2.0, "batch": 16, "G_attention": (8, 4)}
+    assert rows["turned"].values == {"G_lr": 1.0, "D_lr": 2.0, "batch": 8, "G_attention": (8, 4)}
+    assert rows["child"].values == {"G_lr": 3.0, "batch": 8}
+    assert (rows["two"].data, rows["two"].classes, rows["two"].paper) == ("digits", 0, "wgan")
+    assert TABLE["child"] == {"base": "scored", "G_lr": 3.0}, "and the table stays as it was"
+
+
+def test_a_score_stays_with_the_row_that_it_was_published_for() -> None:
+    rows = {name: presets._resolved(name, "wgan", TABLE) for name in TABLE}
+    assert rows["scored"].published == "FID 3"
+    assert rows["child"].published == "none reported"
+    assert (rows["child"].about, rows["child"].classes) == ("the row with a score", 10)
+    assert rows["two"].published == "of none", "what presets have in common may say where all of them stand"
+
+
+def test_names_for_base_alone_and_the_sizes_are_no_presets() -> None:
+    assert not [name for name in presets.presets() if name.startswith("_") or name == "fits"]
+
+
+def test_which_fields_are_a_persons_own(tmp_path: Path) -> None:
+    text = 'base = "biggan-digits"\nabout = "a"\nsource = "s"\ndata = "d"\npublished = "p"\nclasses = 3\nG_ch = 8\n'
+    assert presets.own_fields(Path(written(tmp_path, text))) == {"G_ch"}
+
+
+def test_a_person_may_say_all_but_the_score(tmp_path: Path) -> None:
+    text = 'base = "biggan-cifar10"\nsource = "s"\ndata = "d"\npublished = "FID 1"\n'
+    row = presets.preset(written(tmp_path, text))
+    base = presets.presets()["biggan-cifar10"]
+    assert (row.source, row.data, row.published) == ("s", "d", "none reported")
+    assert (row.about, row.classes) == (base.about, base.classes)
+
+
+@pytest.mark.parametrize(
+    ("resolution", "name"),
+    [(1, "biggan-digits"), (16, "biggan-digits"), (17, "biggan-cifar10"), (96, "biggan-64"), (97, "biggan-128"),
+     (384, "biggan-256"), (385, "biggan-512"), (4096, "biggan-512"), (0, "biggan-64")],
+)  # fmt: skip
+def test_a_bare_name_is_the_first_row_that_is_not_below_the_data(resolution: int, name: str) -> None:
+    assert presets.fitting("biggan", resolution, points=False) == name

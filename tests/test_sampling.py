@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas import rng
+from ganvas import rng, sampling
 from ganvas.cli import main
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
@@ -221,6 +221,92 @@ def test_one_standing_batch_is_the_plain_mean_and_variance() -> None:
 
 def _many(gan: GAN, n: int) -> Any:
     return Request(list(range(n)), gan.given(list(range(n))))
+
+
+def test_standing_statistics_are_the_mean_over_batches_of_seeds_that_nobody_asks_for() -> None:
+    """Of evaluation mode's passes, whatever mode the players are in: spectral norm's vectors stay where they are."""
+    gan = trained("biggan").train()
+    before = {k: v.clone() for k, v in gan.state_dict().items()}
+    sums: list[Tensor] = []
+    for k in range(3):
+        seeds = list(range(2**40 + 5 + 4 * k, 2**40 + 5 + 4 * k + 4))
+        code = gan.code(Request(seeds, gan.given(seeds), 0.5, "scale"))
+        with torch.no_grad(), evaluating(gan), collected_statistics(gan):
+            gan.decode(code)
+        found = statistics(gan)
+        sums = [a + b for a, b in zip(sums, found)] if sums else found
+    gan.load_state_dict(before)
+    gan.standing_statistics(3, 4, seed=5, truncation=0.5, truncation_form="scale")
+    for found, total in zip(statistics(gan), sums):
+        near(found, total / 3)
+    assert all(torch.equal(v, before[k]) for k, v in gan.state_dict().items() if "stored" not in k)
+    assert all(module.training for module in gan.modules())
+
+
+# conditions
+
+
+def test_an_image_depends_on_its_seed_and_condition_alone(gan: GAN) -> None:
+    """Not on how many are asked for, nor on where its batch begins."""
+    y = [0, 2, 1, 1, 0, 2, 2]
+    alone = torch.cat([gan.sample(1, seed=9 + i, classes=k) for i, k in enumerate(y)])
+    near(gan.sample(7, seed=9, classes=y, batch=3), alone)
+    near(gan.sample(7, seed=9, given=Given(y=torch.tensor(y)), batch=3), alone)
+    drawn = gan.given(list(range(9, 16))).y
+    assert drawn is not None
+    near(gan.sample(7, seed=9, batch=3), gan.sample(7, seed=9, classes=drawn.tolist()))
+
+
+def test_players_sample_in_evaluation_mode() -> None:
+    gan = trained("biggan")
+    rested = gan.sample(4)
+    gan.train()
+    film = gan.interpolate([0, 1], steps=2)
+    near(gan.sample(4), rested)
+    near(film[:1], rested[:1])
+    assert gan.training
+
+
+def test_asked_classes_leave_the_rest_of_the_condition(gan: GAN, monkeypatch: pytest.MonkeyPatch) -> None:
+    h, source = torch.ones(3, 2), torch.zeros(3, 2)
+    monkeypatch.setattr(GAN, "given", lambda self, seeds: Given(torch.zeros(3, dtype=torch.int64), h, source))
+    y = torch.tensor([2, 1, 0, 1, 2])
+    found = sampling.condition(gan, [4, 5, 6], y, 1)
+    assert found.y is not None
+    assert found.y.tolist() == [1, 0, 1]
+    assert found.h is h
+    assert found.source is source
+    assert sampling.condition(gan, [4, 5, 6], None, 1).y is not y
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"n": 0}, "n=0, batch=64: both must be at least 1"),
+        ({"n": 2, "batch": 0}, "n=2, batch=0: both"),
+        ({"n": 2, "classes": 0, "given": Given()}, "classes and given were both passed"),
+        ({"n": 3, "classes": [0, 1]}, "2 classes for 3 images"),
+    ],
+)
+def test_impossible_requests(gan: GAN, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        gan.sample(**wrong)
+
+
+def test_samples_beside_real_ones_have_their_seeds_conditions_or_the_real_ones(
+    gan: GAN, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = tiny.batch(gan, 4)
+    seeds = [11, 12, 13, 14]
+    drawn = gan.given(seeds).y
+    assert drawn is not None
+    assert real.given.y is not None
+    assert not torch.equal(drawn, real.given.y)
+    found = sampling.condition_like(gan, real, seeds).y
+    assert found is not None
+    assert torch.equal(found, drawn)
+    monkeypatch.setattr(type(gan), "seeds_suffice", False)
+    assert sampling.condition_like(gan, real, seeds) is real.given
 
 
 def test_a_paper_without_them_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

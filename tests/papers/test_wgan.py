@@ -156,6 +156,33 @@ def test_class_terms_see_real_images_in_D_and_fakes_in_G() -> None:
     torch.testing.assert_close(gan.critic_loss(real, drawn).logs["D/class"], expected)
 
 
+def test_class_terms_are_weighed_and_both_players_want_them_small() -> None:
+    """The critic's on real images with their own classes, the generator's on fakes with the classes drawn for them."""
+    gan = tiny.build("wgan-gp-acgan", D_class=0.7, G_class=0.3)
+    real = tiny.batch(gan)
+    drawn = gan.draw(real, rng.generator("test"))
+    D = gan.critic_loss(real, drawn)
+    expected = -D.logs["D/distance"] + 10.0 * D.logs["D/penalty"] + 0.7 * D.logs["D/class"]
+    torch.testing.assert_close(D.total, expected)
+    with torch.no_grad():
+        distance = gan.D(gan.native(real.x, drawn.dither)).mean() - gan.D(gan.G(drawn.z, real.given.y)).mean()
+    torch.testing.assert_close(D.logs["D/distance"].detach(), distance)
+    G = gan.generator_loss(real, drawn)
+    scores, logits = gan.D.score_and_logits(gan.G(drawn.z_G, drawn.y_G))
+    class_loss = nn.functional.cross_entropy(logits, drawn.y_G)
+    torch.testing.assert_close(G.logs["G/class"], class_loss)
+    torch.testing.assert_close(G.total, -scores.mean() + 0.3 * class_loss)
+
+
+def test_each_image_has_an_alpha_of_its_own_from_nought_to_one() -> None:
+    gan = tiny.build("wgan-gp")
+    alpha = gan.draw(tiny.batch(gan, 500), rng.generator("test")).alpha
+    assert alpha.shape == (500,)
+    assert 0 <= alpha.min() < 0.05
+    assert 0.95 < alpha.max() < 1
+    assert len(set(alpha.tolist())) > 490
+
+
 def test_tensorflow_rmsprop_starts_far_slower_than_torch() -> None:
     """For a gradient of 1e-3 and lr 5e-5 torch moves 5.0e-4; theirs, starting at one, about 5.3e-8."""
     moved = {}
