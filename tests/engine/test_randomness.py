@@ -46,6 +46,7 @@ class Witness(GAN[Config]):
         self.real: list[Tensor] = []
         self.z: list[Tensor] = []
         self.moments: list[tuple[int, int, bool]] = []
+        self.learners: list[str] = []
         self.weights: list[Tensor] = []  # G's, as each loss found them
 
     def phases(self) -> list[Phase]:
@@ -55,6 +56,8 @@ class Witness(GAN[Config]):
         self.real.append(real.x)
         self.z.append(drawn.z)
         self.moments.append((self.iteration, self.images_seen, self.training and self.G.training))
+        learns = {name for name, player in self.players().items() if any(p.requires_grad for p in player.parameters())}
+        self.learners.append("".join(learns))
         self.weights.append(self.G.weight.detach().clone())
         return Loss(self.D(self.G(drawn.z)).square().mean())
 
@@ -122,6 +125,8 @@ def test_losses_see_the_stream_of_the_seed(tmp_path: Path, flip: bool) -> None:
 def test_losses_see_the_counters_of_their_iteration_and_players_that_train(tmp_path: Path) -> None:
     gan, state, _ = ran(tmp_path)
     assert gan.moments == [(i, 8 * i, True) for i in range(ITERATIONS) for _ in STEPS]
+    assert gan.learners == [phase for _ in range(ITERATIONS) for phase, _ in STEPS], "nobody else collects gradients"
+    assert all(p.requires_grad for p in gan.parameters())
     assert (gan.iteration, gan.images_seen, gan.dataset_size) == (ITERATIONS, 48, 10)
     lines = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text().splitlines()]
     logged = [(line["images"], line["iteration"]) for line in lines if "iteration" in line]

@@ -18,6 +18,7 @@ from ganvas.engine.step import freeze_all_but, iterate, step
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
 from ganvas.gan import Batch, Drawn, Given, Request
+from ganvas.ops.norm import Statistics
 from ganvas.ops.orthogonal import add_orthogonal_gradient, orthogonal_gradient, regularised
 from ganvas.papers.biggan import BigGAN, Config
 from ganvas.presets import presets
@@ -195,3 +196,13 @@ def test_impossible_settings_are_one_line(values: dict[str, Any]) -> None:
     with torch.device("meta"), pytest.raises(InputError) as error:
         BigGAN(configure(Config, {"num_classes": 10, **values}))
     assert "\n" not in str(error.value)
+
+
+def test_epsilons_reach_every_layer() -> None:
+    gan = tiny.build("biggan", sn_eps=0.03, bn_eps=0.02, final_bn_eps=0.04)
+    normed = {name: m.eps for name, m in gan.G.named_modules() if isinstance(m, Statistics)}
+    assert normed.pop("output_layer.0") == 0.04
+    assert len(normed) == 2
+    assert set(normed.values()) == {0.02}
+    for player in (gan.G, gan.D):
+        assert {m.sn_eps for m in player.modules() if hasattr(m, "sn_eps")} == {0.03}

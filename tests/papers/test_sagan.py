@@ -14,6 +14,7 @@ from ganvas.engine.ema import averaged
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
 from ganvas.gan import Batch, Given
+from ganvas.ops.norm import Statistics
 from ganvas.papers.sagan import SAGAN, Config
 from tests import tiny
 from tests.papers.test_laws import go
@@ -203,3 +204,13 @@ def test_impossible_settings_are_one_line(values: dict[str, int]) -> None:
     with pytest.raises(InputError) as error:
         SAGAN(configure(Config, values))
     assert "\n" not in str(error.value)
+
+
+def test_epsilons_reach_every_layer() -> None:
+    gan = tiny.build("sagan", sn_eps=0.03, bn_eps=0.02)
+    normed = {name: m.eps for name, m in gan.G.named_modules() if isinstance(m, Statistics)}
+    assert normed.pop("output_layer.0") == 0.02
+    assert len(normed) == 2
+    assert set(normed.values()) == {0.02}
+    for player in (gan.G, gan.D):
+        assert {m.sn_eps for m in player.modules() if hasattr(m, "sn_eps")} == {0.03}
