@@ -172,17 +172,19 @@ def test_a_generator_without_D_samples_and_is_not_trained() -> None:
 def test_statistics_by_truncation_are_in_place_for_each_sample() -> None:
     gan = tiny.build("biggan", G_only=True, statistics=51)
     for name, rows in gan.hub.named_buffers():
-        rows.copy_(torch.arange(51.0)[:, None].expand_as(rows) + (1 if name.endswith("var") else 0))
+        rows.copy_(torch.arange(51.0)[:, None].expand_as(rows) / 100 + (1 if name.endswith("var") else 0))
     before = {name: value.clone() for name, value in gan.state_dict().items()}
     for truncation, row in {None: 50.0, 1.0: 50.0, 0.14: 7.0, 0.58: 29.0, 0.94: 47.0, 0.405: 20.25, 0.02: 1.0}.items():
         found = gan.hub.at(1.0 if truncation is None else truncation)
         mean, var = found["output_layer.0.stored_mean"], found["output_layer.0.stored_var"]
-        torch.testing.assert_close(mean, torch.full_like(mean, row), rtol=1e-6, atol=1e-5)
+        torch.testing.assert_close(mean, torch.full_like(mean, row / 100), rtol=1e-6, atol=1e-6)
         torch.testing.assert_close(var, mean + 1, rtol=1e-6, atol=1e-5)
         by_hand = copy.deepcopy(gan.G).eval()
         by_hand.load_state_dict({**by_hand.state_dict(), **found})
         code = gan.code(Request([3], gan.given([3]), truncation))
         torch.testing.assert_close(gan.sample(1, seed=3, truncation=truncation), by_hand(code.z, code.c))
+        by_hand.load_state_dict({**by_hand.state_dict(), **gan.hub.at(0.3)})
+        assert not torch.allclose(gan.sample(1, seed=3, truncation=truncation), by_hand(code.z, code.c), atol=1e-4)
     assert all(torch.equal(value, before[name]) for name, value in gan.state_dict().items())
     with pytest.raises(InputError, match="statistics for 0 to 1"):
         gan.sample(1, truncation=2.0)
@@ -206,3 +208,18 @@ def test_epsilons_reach_every_layer() -> None:
     assert set(normed.values()) == {0.02}
     for player in (gan.G, gan.D):
         assert {m.sn_eps for m in player.modules() if hasattr(m, "sn_eps")} == {0.03}
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+def test_initialisers_reach_both_players(player: str) -> None:
+    plain, narrow, biased = (tiny.build("biggan", **v) for v in ({}, {"init": "N02"}, {"bias_init": "torch"}))
+    weights = {name: p for name, p in getattr(narrow, player).named_parameters() if p.dim() == 4 and p.numel() > 30}
+    assert weights
+    for name, p in weights.items():
+        assert 0.01 < p.std() < 0.03, name
+        assert getattr(plain, player).get_parameter(name).std() > 0.05, name
+    biases = [name for name, _ in getattr(plain, player).named_parameters() if name.endswith("linear.bias")]
+    assert biases
+    for name in biases:
+        assert not getattr(plain, player).get_parameter(name).any()
+        assert getattr(biased, player).get_parameter(name).any()

@@ -165,5 +165,32 @@ def test_what_a_bare_name_means() -> None:
         assert set(names) <= set(presets())
 
 
+# bare name -> the last size in pixels of each preset, in order
+SIZES = {
+    "wgan": {
+        "points": "wgan-toy-small", "16": "wgan-digits", "27": "wgan-32", "28": "wgan-mnist", "48": "wgan-32",
+        "95": "wgan-64", "any": "wgan-128",
+    },
+    "wgan-gp": {
+        "points": "wgan-gp-toy-small", "16": "wgan-gp-digits", "27": "wgan-gp-cifar10", "28": "wgan-gp-mnist",
+        "48": "wgan-gp-cifar10", "any": "wgan-gp-64",
+    },
+    "sagan": {"16": "sagan-digits", "48": "sagan-cifar10", "96": "sagan-64", "any": "sagan-128"},
+    "biggan": {
+        "16": "biggan-digits", "48": "biggan-cifar10", "96": "biggan-64", "192": "biggan-128", "384": "biggan-256",
+        "any": "biggan-512",
+    },
+    "biggan-deep": {
+        "16": "biggan-deep-digits", "48": "biggan-deep-cifar10", "96": "biggan-deep-64", "192": "biggan-deep-128",
+        "384": "biggan-deep-256", "any": "biggan-deep-512",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_sizes_that_a_bare_name_has_presets_for(name: str) -> None:
+    assert list(families()[name].items()) == list(SIZES[name].items())
+
+
 if __name__ == "__main__":
     GOLDEN.write_text(json.dumps(resolved(), indent=1) + "\n")

@@ -214,3 +214,23 @@ def test_epsilons_reach_every_layer() -> None:
     assert set(normed.values()) == {0.02}
     for player in (gan.G, gan.D):
         assert {m.sn_eps for m in player.modules() if hasattr(m, "sn_eps")} == {0.03}
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+def test_initialisers_reach_both_players(player: str) -> None:
+    plain, narrow, biased = (tiny.build("sagan", **v) for v in ({}, {"init": "N02"}, {"bias_init": "torch"}))
+    weights = {name: p for name, p in getattr(narrow, player).named_parameters() if p.dim() == 4 and p.numel() > 30}
+    assert weights
+    for name, p in weights.items():
+        assert 0.01 < p.std() < 0.03, name
+        assert getattr(plain, player).get_parameter(name).std() > 0.05, name
+    biases = [name for name, _ in getattr(plain, player).named_parameters() if name.endswith("linear.bias")]
+    assert biases
+    for name in biases:
+        assert not getattr(plain, player).get_parameter(name).any()
+        assert getattr(biased, player).get_parameter(name).any()
+
+
+def test_a_generator_step_follows_so_many_of_D() -> None:
+    gan = tiny.build("sagan", D_steps=3)
+    assert [(phase.name, phase.player, phase.repeat) for phase in gan.phases()] == [("D", "D", 3), ("G", "G", 1)]
