@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,6 +119,21 @@ def test_settings_that_fit_no_network_are_found_before_anything_is_made() -> Non
     recipe = api.recipe("wgan-gp-digits", peek("digits"), None, {"D_net": "toy"})
     with pytest.raises(ganvas.InputError, match="toy networks make points, these data are images"):
         api.rehearse(recipe)
+
+
+def test_training_rehearses_before_it_reads_or_makes_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails in a loss alone is found then, not after an hour of decoding."""
+    from ganvas.engine.run import Settings
+
+    def fail(self: Any, real: Any, drawn: Any) -> Any:
+        raise RuntimeError("shapes do not fit")
+
+    monkeypatch.setattr("ganvas.papers.wgan.WGAN.generator_loss", fail)
+    recipe = api.recipe("wgan-gp-digits", peek("digits"))
+    monkeypatch.setattr(api, "load_data", lambda *_: pytest.fail("the data were read"))
+    with pytest.raises(ganvas.InputError, match=r"has no networks that fit these settings \(shapes do not fit\)"):
+        api.train(recipe, Settings(data="digits"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_train_from_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,22 @@ def test_deep_presets_and_what_an_importer_must_know():
     assert imported.granted == granted
 
 
+def test_epsilons_that_nobody_told_are_the_main_scripts():
+    """Its batch norm before RGB is made without its epsilon: 1e-5 there, whatever was told."""
+    imported = convert(tiny().state_dict())
+    assert [imported.values[key] for key in ("sn_eps", "bn_eps", "final_bn_eps")] == [1e-6, 1e-5, 1e-5]
+    assert any("sn_eps=1e-06 and bn_eps=1e-05 were assumed" in note for note in imported.notes)
+    told = convert(tiny().state_dict(), sn_eps=1e-3, bn_eps=1e-2)
+    assert [told.values[key] for key in ("sn_eps", "bn_eps", "final_bn_eps")] == [1e-3, 1e-2, 1e-5]
+    assert any("sn_eps=0.001 and bn_eps=0.01 were assumed" in note for note in told.notes)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16, 32])
+def test_attention_of_d_is_found_at_every_size(size):
+    values = discriminator_values(meta(biggan.Discriminator, resolution=64, ch=8, num_classes=6, attention=[size]))
+    assert values["D_attention"] == [size]
+
+
 def test_g_and_d_must_be_a_pair():
     D = meta(biggan.Discriminator, resolution=32, ch=4, num_classes=10, attention=())
     with pytest.raises(InputError, match="num_classes is 3 in G, 10 in D"):

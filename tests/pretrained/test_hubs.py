@@ -146,3 +146,35 @@ def test_hub_of_something_else(deep):
         biggan_hub.convert(deep)
     with pytest.raises(InputError, match=r"no 'embeddings\.weight'"):
         biggan_deep_hub.convert(hub_variables(), DEEP_CONFIG)
+
+
+def larger(more: int) -> dict[str, torch.Tensor]:
+    """The module's variables with so many more blocks, each a copy of the last: 128, 256 or 512 pixels."""
+    variables = hub_variables()
+    for i in range(more):
+        last = {key: value for key, value in variables.items() if f"GBlock_{4 + i}/" in key}
+        variables |= {key.replace(f"GBlock_{4 + i}/", f"GBlock_{5 + i}/"): value for key, value in last.items()}
+    return variables
+
+
+@pytest.mark.parametrize(
+    ("more", "resolution", "attention", "final"), [(0, 128, 64, 1e-4), (1, 256, 128, 1e-4), (2, 512, 64, 1e-5)]
+)
+def test_what_no_hub_file_says(more, resolution, attention, final):
+    imported = biggan_hub.convert(larger(more))
+    values = imported.values
+    assert (values["resolution"], values["G_attention"]) == (resolution, [attention])
+    assert (values["sn_eps"], values["bn_eps"], values["final_bn_eps"]) == (1e-4, 1e-4, final)
+    place = {64: 3, 128: 4}[attention]  # block i makes 8, 16, 32, ... pixels
+    assert {key.split(".")[1] for key in imported.G if ".1.theta." in key} == {str(place)}
+
+
+def test_deep_weights_are_baked_unless_they_are_to_be_trained(tmp_path, deep):
+    torch.save(deep, tmp_path / "pytorch_model.bin")
+    (tmp_path / "config.json").write_text(json.dumps(DEEP_CONFIG))
+    files = [tmp_path / "config.json", tmp_path / "pytorch_model.bin"]
+    for given in ([tmp_path], files, files[1:]):
+        for overrides, trainable in (({}, False), ({"G_sn": False}, False), ({"G_sn": True}, True)):
+            imported = biggan_deep_hub.read(given, overrides)
+            assert imported.values["G_sn"] is trainable
+            assert any(key.endswith("u0") for key in imported.G) is trainable
