@@ -1,4 +1,4 @@
-"""Every preset of WGAN, SAGAN and BigGAN against the tables of the papers and of the authors' scripts."""
+"""Every preset against the tables of the papers and of the authors' scripts."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ COUNTS: dict[str, tuple[int, int]] = {
     "biggan-deep-256": (55_880_833, 38_247_426),
     "biggan-deep-512": (56_163_905, 38_301_122),
     "biggan-deep-cifar10": (7_435_267, 2_581_249),
+    "csgan-256": (22_756_358, 5_529_474),
+    "csgan-128": (15_675_398, 5_529_474),
+    "cyclegan-256": (22_756_358, 5_529_474),
+    "cdgan-256": (22_756_358, 5_529_474),
 }
 _GP = {"lipschitz": "penalise", "penalty": 10.0, "beta1": 0.0, "beta2": 0.9, "optimizer": "adam", "n_critic": 5}
 _CLIP = {"lipschitz": "clip", "clip": 0.01, "G_lr": 5e-5, "D_lr": 5e-5, "n_critic": 5}
@@ -50,6 +54,11 @@ _SAGAN = {"G_lr": 1e-4, "D_lr": 4e-4, "beta1": 0.0, "D_steps": 1, "batch": 256, 
 _BIGGAN = {
     "batch": 2048, "G_lr": 5e-5, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.999, "D_steps": 2, "ortho": 1e-4, "ema": 0.9999,
     "ema_start": 20_000, "sn_eps": 1e-4, "bn_eps": 1e-4, "final_bn_eps": 1e-4, "init": "ortho", "shared_dim": 128,
+}  # fmt: skip
+_CYCLE = {
+    "G_lr": 2e-4, "D_lr": 2e-4, "beta1": 0.5, "beta2": 0.999, "batch": 1, "epochs": 200, "epochs_constant": 100,
+    "cycle": 10.0, "pool": 50, "G_width": 64, "D_width": 64, "num_layers": 3, "dropout": False, "flip": True,
+    "lr_schedule": "epochs", "optimizer": "adam", "eps": 1e-8,
 }  # fmt: skip
 # preset -> what the paper, or the script after which it is named, says
 SAID: dict[str, dict[str, Any]] = {
@@ -92,6 +101,11 @@ SAID: dict[str, dict[str, Any]] = {
         "batch": 64, "G_lr": 2e-4, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.9, "eps": 1e-8, "D_steps": 5, "ema": 0.0,
         "sn_eps": 1e-8, "bn_eps": 1e-5, "init": "xavier", "D_wide": False, "ortho": 0.0,
     },
+    "csgan-256": _CYCLE | {
+        "cs": 30.0, "detach": True, "identity": 0.0, "direct": 0.0, "load_size": 0, "num_blocks": 9, "paired": True,
+    },
+    "cyclegan-256": _CYCLE | {"cs": 0.0, "load_size": 286, "num_blocks": 9, "paired": False},
+    "cdgan-256": _CYCLE | {"cs": 30.0, "direct": 15.0, "judge_cycled": True, "num_blocks": 9},
     "biggan-deep-128": _BIGGAN | {"deep": True, "G_ch": 128, "D_ch": 128, "dim_z": 128, "rgb": "paper"},
     "biggan-deep-256": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
     "biggan-deep-512": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},

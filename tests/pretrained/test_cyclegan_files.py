@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from ganvas.errors import InputError
+from ganvas.gan import Batch
+from ganvas.models import folder as model_folder
+from ganvas.models.importing import import_model
 from ganvas.nets.cyclegan import Discriminator, Generator
 from ganvas.pretrained.cyclegan import convert, discriminator, generator
 
@@ -151,3 +156,52 @@ def test_other_forms_are_named() -> None:
         generator(their_discriminator().state_dict())
     with pytest.raises(InputError, match=r"no 'model\.0\.weight'"):
         discriminator(state)
+
+
+def saved(folder: Path, epoch: str = "latest", **nets: Theirs) -> Path:
+    """The files of a run, as its training writes them."""
+    folder.mkdir(exist_ok=True)
+    for name, net in nets.items():
+        torch.save(net.state_dict(), folder / f"{epoch}_net_{name}.pth")
+    return folder
+
+
+def test_files_become_a_model_folder_that_translates(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    nets = {"G_A": their_generator(3, 1), "G_B": their_generator(1, 3)}
+    nets |= {"D_A": their_discriminator(1), "D_B": their_discriminator(3)}
+    folder = saved(saved(tmp_path / "theirs", "5", **nets), **nets)
+    gan = import_model("cyclegan", [folder], tmp_path / "ours", overrides={"resolution": 64, "load_size": 0})
+    assert gan.config.shape == (1, 64, 64)
+    assert (gan.config.cs, gan.config.channels_A, gan.config.num_blocks) == (0.0, 3, 2)
+    x = torch.rand(2, 3, 32, 32) * 2 - 1
+    loaded = model_folder.load(tmp_path / "ours", torch.device("cpu"))
+    with torch.no_grad():
+        assert_close(loaded.translate(x), nets["G_A"].model(x), rtol=1e-4, atol=1e-5)
+        assert_close(loaded.translate(x[:, :1], "a"), nets["G_B"].model(x[:, :1]), rtol=1e-4, atol=1e-5)
+        assert_close(loaded.scores(Batch(x[:, :1])), nets["D_A"].model(x[:, :1]).mean((1, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_generators_alone_become_a_model_without_D(tmp_path: Path) -> None:
+    nets = {"G_A": their_generator(), "G_B": their_generator()}
+    gan = import_model("cyclegan", [saved(tmp_path / "theirs", **nets)], tmp_path / "ours")
+    assert gan.D is None
+    assert list(gan.parameter_counts()) == ["G"]
+    assert model_folder.load(tmp_path / "ours", torch.device("cpu")).translate(torch.zeros(3, 16, 16)).shape == (
+        3,
+        16,
+        16,
+    )
+
+
+def test_which_files_are_refused(tmp_path: Path) -> None:
+    net = their_generator()
+    lone = saved(tmp_path / "lone", G_A=net)
+    with pytest.raises(InputError, match="no G_B among"):
+        import_model("cyclegan", [lone], tmp_path / "out")
+    two = saved(saved(tmp_path / "two", "5", G_A=net), "10", G_B=net)
+    with pytest.raises(InputError, match="files of the epochs 10, 5 are given"):
+        import_model("cyclegan", [two], tmp_path / "out")
+    (tmp_path / "odd.pth").write_bytes(b"")
+    with pytest.raises(InputError, match=r"odd.pth has an unknown name, expected those of one run: latest_net_G_A.pth"):
+        import_model("cyclegan", [tmp_path / "odd.pth"], tmp_path / "out")
