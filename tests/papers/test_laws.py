@@ -286,6 +286,7 @@ def matters(name: str, field: str, **helper: Any) -> bool:
 
 
 SPECIAL = {"conditional", "images", "accumulate"}  # each has a test of its own
+LATER = {"ada_target", "ada_speed"}  # move after four iterations: tests/test_limited.py looks at them
 FIELDS = {paper: list(kind.config_type.model_fields) for paper, kind in PAPERS.items()}
 
 
@@ -311,7 +312,7 @@ def test_every_field_counts_somewhere(paper: str, field: str) -> None:
         check_special(paper, field)
         return
     forms = [name for name, (of, _) in tiny.TINY.items() if of == paper]
-    if field in PAPERS[paper].config_type.LACKS:
+    if field in PAPERS[paper].config_type.LACKS or field in LATER:
         return
     if all(tiny.build(name).config.unmet(field) is not None for name in forms):
         assert any(matters(name, field, **helper) for name in forms for helper in tiny.HELPERS[field])
