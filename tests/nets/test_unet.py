@@ -226,7 +226,10 @@ def test_classes_change_map_and_score(classes):
     D = unet.Discriminator(16, 8, classes).eval()
     x = torch.randn(1, 3, 16, 16).expand(2, 3, 16, 16)
     for out in D(x, torch.tensor([0, 1]) if classes else None):
-        assert torch.equal(out[0], out[1]) == (classes == 0)
+        if classes:
+            assert (out[0] - out[1]).abs().max() > 1e-3
+        else:  # rows of a batch are equal up to rounding only
+            assert_close(out[0], out[1])
 
 
 def test_fused_is_the_same_network():
