@@ -3,11 +3,11 @@
     python benchmarks/logan_ablation.py --preset logan-digits --data digits --seeds 0 1 2 --out OUT
     python benchmarks/logan_ablation.py --preset logan-32-small --data FASHION_MNIST --seeds 0 --out OUT
 
-Every run has the same network, images, optimiser and seed; what differs is one line of `VARIANTS`.  Runs that OUT holds
-already are not made again, so it can be stopped and continued.  Each is scored by FD-own on three disjoint sample sets,
-each as large as the data set but at most 5,000: as it is, and where it knows a step, also with one and with ten steps
-before every sample.  Printed: the score of each run, and the mean and standard deviation over training seeds.
-OUT/curves.png shows D's scores over images seen.
+Every run has the same network, images, optimiser and seed; what differs is one line of `VARIANTS`.  A stopped script
+goes on with the same command; one process for one OUT.  Each model is scored by FD-own on three disjoint sample sets,
+each as large as the data set but at most 5,000, with no, one and ten latent steps before every sample (the baseline's
+model too, which never saw one: a control).  Printed: the score of each run, the mean and standard deviation over
+training seeds.  OUT/curves.png shows D's scores over images seen.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from PIL import Image, ImageDraw
 from ganvas import api
 from ganvas.engine.run import Settings
 from ganvas.metrics.protocol import Score, read_scores, write_scores
+from ganvas.recipes import Recipe
 from ganvas.scoring.subject import evaluate
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -44,41 +45,50 @@ def folder(out: Path, variant: str, seed: int) -> Path:
     return out / f"{variant.replace(', ', '-')}-{seed}"
 
 
+def chosen(preset: str, data: str, variant: str, **values: Any) -> Recipe:
+    """The recipe of a variant."""
+    return api.recipe(preset, api.peek(preset, data), None, {**VARIANTS[variant], **values})
+
+
 def train(preset: str, data: str, out: Path, variant: str, seed: int, images: int | None) -> None:
-    """One run, unless it is there."""
+    """One run to its end, going on where it was stopped.  A run that is stopped is not scored: the script ends."""
     where = folder(out, variant, seed)
     if (where / "scores-0.json").is_file():
         return
     if where.exists():
-        shutil.rmtree(where)  # was interrupted; a run is short
-    values = {**VARIANTS[variant], **({"images": images} if images else {})}
-    recipe = api.recipe(preset, api.peek(preset, data), None, values)
-    settings = Settings(data=data, seed=seed, device="cpu", sample_every=recipe.config.images)
-    api.train(recipe, settings, where)
+        outcome = api.resume(where, None, {}, "cpu")
+    else:
+        recipe = chosen(preset, data, variant, **({"images": images} if images else {}))
+        settings = Settings(data=data, seed=seed, device="cpu", sample_every=recipe.config.images)
+        outcome = api.train(recipe, settings, where)
+    if outcome.stopped is not None:
+        raise SystemExit(f"stopped in {where}; the same command goes on")
 
 
-def score(data: str, out: Path, variant: str, seed: int, steps: int) -> Score | None:
-    """FD-own of the run's model with so many latent steps at sampling; None for a baseline, which has no such steps."""
+def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int) -> Score:
+    """FD-own of the run's model with so many latent steps at sampling."""
     where = folder(out, variant, seed)
     kept = where / f"scores-{steps}.json"
-    if steps and VARIANTS[variant].get("rule") == "none":
-        return None
     if not kept.is_file():
         n = min(MOST, api.peek("logan", data).count)
-        _, scores = evaluate(stepping(where, steps), data, metrics="fid", n=n, sets=SETS)
+        _, scores = evaluate(stepping(preset, data, where, variant, steps), data, metrics="fid", n=n, sets=SETS)
         write_scores(kept, where.name, scores)
     return read_scores(kept)[1][0]
 
 
-def stepping(run: Path, steps: int) -> Path:
-    """A model folder with the run's weights and so many steps at sampling."""
+def stepping(preset: str, data: str, run: Path, variant: str, steps: int) -> Path:
+    """A model folder with the run's weights and so many steps at sampling; the baseline's are the natural rule's.
+
+    Those of the baseline are a control: does a step at sampling help a model that was never trained with one?
+    """
     if not steps:
         return run
     copy = run / f"with-{steps}-steps"
     copy.mkdir(exist_ok=True)
     shutil.copyfile(run / "model.safetensors", copy / "model.safetensors")
     described = json.loads((run / "config.json").read_text())
-    described["config"]["sampling_steps"] = steps
+    like = chosen(preset, data, "NGD" if variant == "baseline" else variant, sampling_steps=steps).config
+    described["config"] = {**like.counting(), "images": described["config"]["images"]}
     (copy / "config.json").write_text(json.dumps(described))
     return copy
 
@@ -140,10 +150,9 @@ def main() -> None:
         for variant in VARIANTS:
             train(args.preset, args.data, args.out, variant, seed, args.images)
             for steps in SAMPLING_STEPS:
-                found = score(args.data, args.out, variant, seed, steps)
-                if found is not None:
-                    table.setdefault(f"{variant}, {steps} at sampling" if steps else variant, []).append(found)
-                    print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
+                found = score(args.preset, args.data, args.out, variant, seed, steps)
+                table.setdefault(f"{variant}, {steps} at sampling" if steps else variant, []).append(found)
+                print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
     first = next(iter(table.values()))[0]
     print(f"\n{first.name}, ± over {SETS} sample sets of {first.protocol.sample_count:,}; training seeds {args.seeds}")
     for name, scores in table.items():
