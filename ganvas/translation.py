@@ -101,8 +101,10 @@ def to_tensor(image: Pillow) -> Tensor:
 
 @torch.no_grad()
 def strip(gan: GAN, real: Batch) -> Picture:
-    """A row for each of the first pairs: input, output, truth, cycle; from A to B, then from B to A."""
-    a, b = (x[:ROWS].to(gan.device) for x in (real.given.source, real.x) if x is not None)
+    """A row for each of some pairs, evenly spread: input, output, truth, cycle; from A to B, then from B to A."""
+    n = len(real.x)
+    chosen = torch.linspace(0, n - 1, min(ROWS, n)).long()
+    a, b = (x[chosen.to(x.device)].to(gan.device) for x in (real.given.source, real.x) if x is not None)
     cells = []
     with evaluating(gan):
         for source, truth, to, back in ((a, b, "b", "a"), (b, a, "a", "b")):
