@@ -74,17 +74,17 @@ def test_the_page_is_short_and_its_files_are_whole() -> None:
 
 
 def test_a_bare_name_finds_its_presets(r1gan: type[GAN]) -> None:
-    assert [name for name, row in presets().items() if row.paper == "r1gan"] == ["r1gan-64", "r1gan-digits"]
-    assert (fitting("r1gan", 8, False), fitting("r1gan", 64, False)) == ("r1gan-digits", "r1gan-64")
+    assert [name for name, row in presets().items() if row.paper == "r1gan"] == ["r1gan-cifar10", "r1gan-digits"]
+    assert (fitting("r1gan", 8, False), fitting("r1gan", 64, False)) == ("r1gan-digits", "r1gan-cifar10")
     with pytest.raises(InputError, match="no networks for points"):
         fitting("r1gan", 0, True)
 
 
 def test_it_trains_on_digits_samples_and_resumes_bit_for_bit(r1gan: type[GAN], tmp_path: Path) -> None:
-    """320 images end behind iteration 9: the penalty of iteration 12 comes where it would have come."""
-    assert running.train(tmp_path / "short", "--images", "320", recipe=SMALL) == 0
-    assert running.resume(tmp_path / "short", "--images", "640") == 0
-    assert running.train(tmp_path / "long", "--images", "640", recipe=SMALL) == 0
+    """160 images end behind iteration 4: the penalty of iteration 8 comes where it would have come."""
+    assert running.train(tmp_path / "short", "--images", "160", recipe=SMALL) == 0
+    assert running.resume(tmp_path / "short", "--images", "320") == 0
+    assert running.train(tmp_path / "long", "--images", "320", recipe=SMALL) == 0
     assert not running.differences(running.left(tmp_path / "short"), running.left(tmp_path / "long"))
 
     for n in (1, 3):
@@ -92,7 +92,7 @@ def test_it_trains_on_digits_samples_and_resumes_bit_for_bit(r1gan: type[GAN], t
             main(["sample", str(tmp_path / "long"), "-n", str(n), "--seed", "5", "--out", f"{tmp_path}/{n}.npz"]) == 0
         )
     one, three = (np.load(tmp_path / f"{n}.npz")["x"] for n in (1, 3))
-    assert three.shape == (3, 1, 16, 16)
+    assert three.shape == (3, 1, 32, 32)
     np.testing.assert_allclose(one[0], three[0], rtol=1e-5, atol=1e-6)
 
 
