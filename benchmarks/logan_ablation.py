@@ -1,12 +1,13 @@
 """LOGAN's ablation at a small size: baseline, gradient, natural gradient, and that with the step detached.
 
     python benchmarks/logan_ablation.py --preset logan-digits --data digits --seeds 0 1 2 --out OUT
-    python benchmarks/logan_ablation.py --preset logan-32-small --data FASHION_MNIST --seeds 0 --out OUT
+    python benchmarks/logan_ablation.py --preset logan-32-small --data FASHION_MNIST --images 20000 --samples 2000 \
+        --steps 0 1 --out OUT
 
 Every run has the same network, images, optimiser and seed; what differs is one line of `VARIANTS`.  A stopped script
 goes on with the same command; one process for one OUT.  Each model is scored by FD-own on three disjoint sample sets,
-each as large as the data set but at most 5,000, with no, one and ten latent steps before every sample (the baseline's
-model too, which never saw one: a control).  Printed: the score of each run, the mean and standard deviation over
+each as large as the data set but at most `--samples`, with as many latent steps before every sample as `--steps` names
+(the baseline's model too, which never saw one: a control).  Printed: the score of each run, the mean and standard deviation over
 training seeds.  OUT/curves.png shows D's scores over images seen.
 """
 
@@ -34,10 +35,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "GD": {"rule": "gradient"},
 }
 COLOURS = {"baseline": "#777777", "GD": "#1f77b4", "NGD": "#d62728", "NGD, detached": "#2ca02c"}
-SAMPLING_STEPS = (0, 1, 10)  # as it is; as in training; as in the CIFAR recipe
 SETS = 3
 SMOOTH = 4  # lines of the log in a point of a curve
-MOST = 5000  # samples in a set
 
 
 def folder(out: Path, variant: str, seed: int) -> Path:
@@ -65,12 +64,12 @@ def train(preset: str, data: str, out: Path, variant: str, seed: int, images: in
         raise SystemExit(f"stopped in {where}; the same command goes on")
 
 
-def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int) -> Score:
+def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int, most: int) -> Score:
     """FD-own of the run's model with so many latent steps at sampling."""
     where = folder(out, variant, seed)
     kept = where / f"scores-{steps}.json"
     if not kept.is_file():
-        n = min(MOST, api.peek("logan", data).count)
+        n = min(most, api.peek("logan", data).count)
         _, scores = evaluate(stepping(preset, data, where, variant, steps), data, metrics="fid", n=n, sets=SETS)
         write_scores(kept, where.name, scores)
     return read_scores(kept)[1][0]
@@ -143,14 +142,18 @@ def main() -> None:
     parser.add_argument("--data", default="digits")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, help="per run (default: the preset's)")
+    parser.add_argument(
+        "--steps", type=int, nargs="+", default=[0, 1, 10], help="latent steps at sampling; training has 1"
+    )
+    parser.add_argument("--samples", type=int, default=5000, help="in a set, at most")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     table: dict[str, list[Score]] = {}
     for seed in args.seeds:
         for variant in VARIANTS:
             train(args.preset, args.data, args.out, variant, seed, args.images)
-            for steps in SAMPLING_STEPS:
-                found = score(args.preset, args.data, args.out, variant, seed, steps)
+            for steps in args.steps:
+                found = score(args.preset, args.data, args.out, variant, seed, steps, args.samples)
                 table.setdefault(f"{variant}, {steps} at sampling" if steps else variant, []).append(found)
                 print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
     first = next(iter(table.values()))[0]
