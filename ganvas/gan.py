@@ -39,6 +39,7 @@ class Batch:
 
     x: Tensor
     given: Given = Given()
+    fake: Given | None = None  # conditions of as many fakes, drawn from the data's stock independently of x's
 
 
 @dataclass(frozen=True)

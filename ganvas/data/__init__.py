@@ -8,6 +8,7 @@ from ganvas.data.dataset import Dataset, Take, Wanted
 from ganvas.data.doctor import check, contact_sheet
 from ganvas.data.fetch import fetch
 from ganvas.data.images import Images, Kind, load, load_wanted, peek
+from ganvas.data.instances import Instances, Stock, load_instances, peek_instances
 from ganvas.data.made_pairs import MADE
 from ganvas.data.pair_doctor import PairReport, check_pairs
 from ganvas.data.pair_files import holds_pairs
@@ -22,6 +23,7 @@ __all__ = [
     "READERS",
     "Dataset",
     "Images",
+    "Instances",
     "Kind",
     "PairKind",
     "PairReport",
@@ -29,6 +31,7 @@ __all__ = [
     "Pairs",
     "Reader",
     "Report",
+    "Stock",
     "Take",
     "Wanted",
     "cache_directory",
@@ -58,4 +61,5 @@ class Reader:
 READERS: dict[str, Reader] = {
     "images": Reader(peek, load_wanted),
     "pairs": Reader(peek_pair_set, load_pair_set),
+    "instances": Reader(peek_instances, load_instances),
 }

@@ -74,7 +74,7 @@ def _built(root: Path, name: str, build: Builder, alone: bool) -> Entry:
     temporary = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=root))
     try:
         meta = build(temporary)
-        meta["spots"] = {path.name: _spot_digest(path) for path in sorted(temporary.glob("*.raw"))}
+        meta["spots"] = {path.name: spot_digest(path) for path in sorted(temporary.glob("*.raw"))}
         (temporary / "meta.json").write_text(json.dumps(meta))
         for path in temporary.iterdir():
             _sync(path)
@@ -103,7 +103,7 @@ def _read(folder: Path) -> Entry | None:
     """The entry in a folder, or None if it is absent or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        if any(_spot_digest(folder / name) != spot for name, spot in meta["spots"].items()):
+        if any(spot_digest(folder / name) != spot for name, spot in meta["spots"].items()):
             return None
         shape = tuple(meta["shape"])
         x = np.memmap(folder / "x.raw", dtype=np.uint8, mode="r", shape=shape)
@@ -115,7 +115,7 @@ def _read(folder: Path) -> Entry | None:
     return Entry(x, y, meta)
 
 
-def _spot_digest(path: Path) -> str:
+def spot_digest(path: Path) -> str:
     """SHA-256 of a file's size and of blocks spread evenly over it; of all of it up to 16 MiB."""
     size = path.stat().st_size
     total = hashlib.sha256(str(size).encode())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ganvas.data import Dataset, Images, PairSet
+from ganvas.data import Dataset, Images, Instances, PairSet
 from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
@@ -32,7 +32,9 @@ def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_class
     """
     if isinstance(reference, PairSet):
         return translation_scorer(name, reference)
-    assert isinstance(reference, Images), "instances choose by scores of their own"
+    if isinstance(reference, Instances):
+        reference = reference.images  # each once, not as often as it is a neighbour
+    assert isinstance(reference, Images)
     if name == "sliced":
         return sliced_scorer(reference)
     if name not in CHOICES or reference.is_points:

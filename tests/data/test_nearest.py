@@ -1,0 +1,61 @@
+"""Neighbours: exact, without the row itself, ties by number, the same whatever the blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import NearestNeighbors
+from torch import Tensor
+
+from ganvas.data import nearest
+from ganvas.errors import InputError
+
+
+def unit(count: int, dim: int, seed: int = 0) -> Tensor:
+    x = torch.randn(count, dim, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(x, dim=1)
+
+
+def of(x: Tensor, k: int, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
+    rows = nearest.as_array(x.numpy())
+    return nearest.nearest(rows, len(x), start, len(x) if stop is None else stop, k)
+
+
+def test_they_are_scikit_learns_by_angle_and_by_distance() -> None:
+    x = unit(300, 16)
+    found, similar = of(x, 7)
+    for metric in ("cosine", "euclidean"):
+        theirs = NearestNeighbors(n_neighbors=8, metric=metric, algorithm="brute").fit(x.numpy())
+        distances, rows = theirs.kneighbors(x.numpy())
+        assert (rows[:, 0] == np.arange(300)).all()
+        assert [set(row) for row in found.tolist()] == [set(row) for row in rows[:, 1:].tolist()]
+    np.testing.assert_allclose(nearest.radii(similar), distances[:, -1], rtol=1e-5)
+    assert (similar.diff(dim=1) <= 0).all()
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = unit(100, 8)
+    whole = of(x, 5)[0]
+    monkeypatch.setattr(nearest, "COLUMNS", 7)
+    assert torch.equal(of(x, 5)[0], whole)
+    assert torch.equal(of(x, 5, 40, 60)[0], whole[40:60])
+
+
+@pytest.mark.parametrize("columns", [3, 100])
+def test_duplicates_are_neighbours_and_ties_go_to_the_lower_row(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More equal vectors than neighbours: each row still has k, never itself, the lowest ones."""
+    monkeypatch.setattr(nearest, "COLUMNS", columns)
+    x = torch.tensor([[1.0, 0.0]]).repeat(8, 1)
+    x = torch.cat([x, torch.tensor([[0.0, 1.0]])])
+    found, _ = of(x, 3)
+    assert found.tolist() == [
+        [1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2], [0, 1, 2],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("k", [0, 9, 10])
+def test_as_many_neighbours_as_there_are_others(k: int) -> None:
+    with pytest.raises(InputError, match=f"k={k} neighbours asked for of 9 images; expected 1 to 8"):
+        nearest.checked_k(k, 9)
+    assert nearest.checked_k(8, 9) == 8
