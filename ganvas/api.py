@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ganvas import data as datasets
 from ganvas.config import Config, configure
 from ganvas.data import Dataset, Wanted
+from ganvas.devices import choose_device
 from ganvas.engine import checkpoint
 from ganvas.engine.estimate import Estimate, estimate
 from ganvas.engine.log import Screen
@@ -43,23 +44,6 @@ __all__ = [
     "resume",
     "train",
 ]
-
-
-def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" is a CUDA GPU where there is one, Apple's where that is, else the CPU."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-        if device.type == "meta":
-            raise RuntimeError("it computes nothing")
-    except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here ({first}); expected auto, cpu, cuda or cuda:N") from None
-    return device
 
 
 def load(model: str | Path, device: str = "auto") -> GAN:

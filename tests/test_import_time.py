@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "PIL", "scipy", "sklearn", "pydantic", "safetensors", "rich", "tensorboard")
+HEAVY = ("torch", "numpy", "PIL", "scipy", "sklearn", "pydantic", "safetensors", "rich", "tensorboard", "fastapi")
 
 
 def loaded_by(code: str) -> set[str]:

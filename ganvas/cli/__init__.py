@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from ganvas import __version__
-from ganvas.cli import check, compare, evaluate, fetch, import_, papers, sample, train, translate
+from ganvas.cli import check, compare, evaluate, fetch, import_, papers, sample, serve, train, translate
 from ganvas.cli.arguments import say
 from ganvas.errors import InputError
 
@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": compare,
     "check": check,
     "fetch": fetch,
+    "serve": serve,
 }
 
 

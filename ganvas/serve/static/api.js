@@ -1,0 +1,52 @@
+// The server's API.  Nothing here asks any other machine.
+
+export class Refused extends Error {
+  constructor(status, text, retryAfter) {
+    super(text);
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+async function checked(response) {
+  if (response.ok) return response;
+  let text = `${response.status} ${response.statusText}`;
+  try { text = (await response.json()).error ?? text; } catch { /* no JSON: the status has to do */ }
+  throw new Refused(response.status, text, Number(response.headers.get("retry-after")) || 0);
+}
+
+export async function ask(path, options = {}) {
+  try {
+    return await checked(await fetch(path, options));
+  } catch (error) {
+    if (error instanceof Refused || error.name === "AbortError") throw error;
+    throw new Refused(0, "the server does not answer; is `ganvas serve` still running?");
+  }
+}
+
+export const json = async (path, options) => (await ask(path, options)).json();
+
+export const post = (path, body, signal) =>
+  ask(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body), signal });
+
+export const postJson = async (path, body) => (await post(path, body)).json();
+
+export async function send(path, file, signal) {
+  const form = new FormData();
+  form.append("file", file);
+  return (await ask(path, { method: "POST", body: form, signal })).blob();
+}
+
+// A sheet of n images without gaps, `columns` wide.
+export async function sheet(model, what, body, columns, signal) {
+  const response = await post(`/api/models/${model}/${what}`, { ...body, format: "png", gap: 0, columns }, signal);
+  return createImageBitmap(await response.blob());
+}
+
+// A token in the address (#token=...) becomes a cookie that scripts cannot read, and leaves the address.
+export async function signIn() {
+  const found = location.hash.match(/^#token=([^&]+)/);
+  if (!found) return;
+  history.replaceState(null, "", location.pathname + "#/");
+  await ask("/api/session", { headers: { authorization: `Bearer ${decodeURIComponent(found[1])}` } });
+}

@@ -1,0 +1,74 @@
+"""A shelf of tiny models, made once, and a client that asks the application without a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from starlette.testclient import TestClient
+
+from ganvas.data import grid
+from ganvas.gan import Picture
+from ganvas.models import folder as model_folder
+from ganvas.models.folder import Description
+from ganvas.serve.app import create
+from ganvas.serve.guard import Guard
+from ganvas.serve.limits import Limits
+from ganvas.serve.shelf import Shelf
+from tests import tiny
+
+SHELF = {"big": "biggan", "plain": "wgan-gp", "judging": "unetgan", "pairs": "csgan", "points": "adcgan-points"}
+
+
+def write(name: str, folder: Path, **values: Any) -> None:
+    """A tiny model as a folder."""
+    gan = tiny.build(name, **values)
+    names = [f"kind {k}" for k in range(gan.config.num_classes)]
+    gan.class_names = names
+    description = Description(
+        paper=tiny.TINY[name][0], preset=name, config=gan.config.counting(), class_names=names, data={"name": "noise"}
+    )
+    model_folder.write(gan, folder, description, {"images_seen": "48", "ema": "False", "best": "none"}, "After 48")
+    if gan.seeds_suffice:
+        grid.save(grid.drawn(Picture(gan.sample(16))), folder / model_folder.PICTURE)
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of model folders, one of each kind."""
+    folder = tmp_path_factory.mktemp("shelf")
+    for name, kind in SHELF.items():
+        write(kind, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shelf(models: Path) -> Shelf:
+    """The models, loaded once."""
+    return Shelf([], models, torch.device("cpu"), loaded=len(SHELF))
+
+
+@pytest.fixture
+def asking(shelf: Shelf) -> Iterator[Callable[..., TestClient]]:
+    """Makes clients of applications with the limits and rules that a test wants."""
+    open_clients = []
+
+    def client(limits: Limits | None = None, guard: Guard | None = None, **more: Any) -> TestClient:
+        app = create(shelf, limits, guard, **more)
+        made = TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
+        made.__enter__()
+        open_clients.append(made)
+        return made
+
+    yield client
+    for made in open_clients:
+        made.__exit__(None, None, None)
+
+
+@pytest.fixture
+def client(asking: Callable[..., TestClient]) -> TestClient:
+    """An application with its usual limits."""
+    return asking()
