@@ -7,8 +7,8 @@
 Every run has the same network, images, optimiser and seed; what differs is one line of `VARIANTS`.  A stopped script
 goes on with the same command; one process for one OUT.  Each model is scored by FD-own on three disjoint sample sets,
 each as large as the data set but at most `--samples`, with as many latent steps before every sample as `--steps` names
-(the baseline's model too, which never saw one: a control).  Printed: the score of each run, the mean and standard deviation over
-training seeds.  OUT/curves.png shows D's scores over images seen.
+(the baseline's model too, which never saw one: a control).  Printed: the score of each run, the mean and standard
+deviation over training seeds.  OUT/curves.png shows D's scores over images seen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The networks of WGAN's and WGAN-GP's tables by name: which class stands behind a name, and what it takes.
+"""The networks of WGAN's and WGAN-GP's tables by name: which class stands behind a name, what it takes and sees.
 
 Not here: the networks (dcgan.py, resnet.py, mlp.py).
 """
@@ -13,12 +13,13 @@ from pydantic import model_validator
 from torch import Tensor, nn
 
 from ganvas import config
-from ganvas.config import only
+from ganvas.config import ANY, only
 from ganvas.errors import InputError
 from ganvas.nets import dcgan, mlp, resnet
 
 Net = Literal["dcgan4", "dcgan5", "resnet32", "resnet64", "mlp", "toy"]
 DCGAN = ("dcgan4", "dcgan5")
+Range = Literal["symmetric", "unit"]  # [-1, 1] or [0, 1]
 NORMED = (*DCGAN, "resnet64")  # critics that may have batch norm
 
 
@@ -33,6 +34,8 @@ class Config(config.Config):
     extra_layers: int = only(0, either=True, G_net="dcgan4", D_net="dcgan4")  # 3x3 layers at full width
     G_batch_norm: bool = only(True, G_net=DCGAN)  # the ResNets always have it, the MLPs never
     D_norm: Literal["batch", "layer", "none"] = only("batch", D_net=NORMED)  # layer: resnet64 alone
+    pixel_range: Range = only("symmetric", resolution=ANY)  # players see [-1, 1] or [0, 1]
+    dequantise: bool = only(False, resolution=ANY, pixel_range="symmetric")  # 2 (x / 256 - 1 / 2) + U(0, 1 / 128)
 
     @model_validator(mode="after")
     def _has_classes(self) -> Self:
@@ -79,6 +82,18 @@ def critic(
         "resnet64": lambda: resnet.D64(size, channels, width, norm),
     }
     return made[net]()
+
+
+def native(x: Tensor, pixel_range: Range, dither: Tensor | None = None) -> Tensor:
+    """Images in [-1, 1] to what the players see, dequantised with `dither` of U(0, 1 / 128).  Any shape -> same"""
+    if dither is not None:  # levels 0..255 as 2 (x / 256 - 1 / 2)
+        return (x + 1.0) * (255 / 256) - 1.0 + dither
+    return (x + 1.0) / 2.0 if pixel_range == "unit" else x
+
+
+def symmetric(x: Tensor, pixel_range: Range) -> Tensor:
+    """What G makes to images in [-1, 1].  Any shape -> same"""
+    return x * 2.0 - 1.0 if pixel_range == "unit" else x
 
 
 def score_and_class_loss(D: nn.Module, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:

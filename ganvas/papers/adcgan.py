@@ -2,30 +2,30 @@
 (Gong et al. 2019, arXiv 1907.02690), PD-GAN (Miyato and Koyama 2018, arXiv 1802.05637), AM-GAN.
 
 Here: the objectives, which differ in one term of each player's loss, and the Config.  Not here: the presets
-(presets/adcgan.toml), D's heads (nets/heads.py), the networks (nets/biggan.py; for points nets/mog.py).
+(presets/adcgan.toml), the networks (nets/adcgan.py names them) and D's heads (nets/heads.py).
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from ganvas import config, losses
+from ganvas import losses
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
 from ganvas.limited import shown
-from ganvas.nets import biggan, heads, mog
+from ganvas.nets import adcgan as nets
+from ganvas.nets import heads
 
 CLASSIFIERS = ("adc", "ac", "tac", "am")
 
 
-class Config(config.Config):
-    """Defaults are the authors' script for CIFAR-10."""
+class Config(nets.Config):
+    """Defaults are the authors' script for CIFAR-10; those of the networks: nets/adcgan.py."""
 
-    WHEN: ClassVar[dict[str, config.Condition]] = {"ema_buffers": {"resolution": ANY}}  # the MLPs have none
     resolution: int = 32
     conditional: bool = True
     images: int = 50_000_000  # 250k generator steps
@@ -37,20 +37,6 @@ class Config(config.Config):
     ema: float = 0.9999
     ema_start: int = only(1000, ema=ANY)
 
-    # networks
-    G_ch: int = only(64, resolution=ANY)  # width multiplier
-    D_ch: int = only(64, resolution=ANY)
-    width: int = only(10, resolution=0)  # of every hidden layer of the MLPs, the networks for points
-    dim_z: int = 128  # latent dimensions, standard normal
-    shared_dim: int = 0  # class embedding that all blocks share; 0: tables in each block
-    hier: bool = only(False, resolution=ANY)  # a chunk of z goes to each block (skip-z)
-    G_attention: tuple[int, ...] = only((), resolution=ANY)  # sizes of the feature maps after which attention stands
-    D_attention: tuple[int, ...] = only((), resolution=ANY)
-    sn_eps: float = only(1e-8, resolution=ANY)  # spectral norm
-    bn_eps: float = only(1e-5, resolution=ANY)  # batch norm
-    init: Literal["N02", "ortho", "xavier"] = only("N02", resolution=ANY)
-
-    # objective and training
     objective: Literal["adc", "ac", "tac", "pd", "am"] = "adc"  # which heads D has, and what they learn
     adversarial: Literal["hinge", "logistic", "none"] = "hinge"  # none: the classifier alone (always so in AM-GAN)
     class_loss: Literal["entropy", "hinge", "twin_hinge"] = only("entropy", objective=CLASSIFIERS)  # ADC's, TAC's hinge
@@ -78,17 +64,8 @@ class ADCGAN(GAN[Config]):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        c, names = config, heads.HEADS[config.objective]
-        if not c.resolution:
-            self.G: Any = mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.width)
-            self.D: Any = mog.Discriminator(names, c.channels, c.num_classes, c.width)
-            return
-        shared: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": "torch"}
-        self.G = biggan.Generator(
-            c.resolution, c.G_ch, c.dim_z, c.num_classes, attention=c.G_attention, hier=c.hier,
-            shared_dim=c.shared_dim, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, **shared,
-        )  # fmt: skip
-        self.D = heads.Discriminator(names, c.resolution, c.D_ch, c.num_classes, attention=c.D_attention, **shared)
+        self.G = nets.generator(config)
+        self.D = nets.discriminator(config, heads.HEADS[config.objective])
 
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then on every G_every-th iteration one generator step."""

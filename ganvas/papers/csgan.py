@@ -32,7 +32,7 @@ class Config(config.Config):
     channels_A: int = 3  # `channels` are those of B
     load_size: int = 0  # height at which images are loaded, to be cropped at random (CycleGAN: 286); 0: no crop
     paired: bool = True  # a and b of a row belong together; false: either side in an order of its own
-    flip: bool = True
+    flip: bool = only(True, resolution=ANY)
     epochs: int = 200  # passes over the data, where `images` is not said
     epochs_constant: int = only(100, lr_schedule="epochs")  # then the learning rate falls, to 0 at `epochs`
     lr_schedule: Literal["epochs", "constant", "linear", "cosine"] = "epochs"  # type: ignore[assignment]

@@ -1,37 +1,32 @@
 """LOGAN (Wu et al. 2019, arXiv 1912.00953): latents first move up D's score, and both players learn through the move.
 
 Here: the objective, where losses and samples take the step, the Config.  Not here: the presets (presets/logan.toml),
-both rules of the step (ops/latent_step.py), the networks (nets/biggan_deep.py, nets/sngan.py).
+both rules of the step (ops/latent_step.py), the networks (nets/logan.py names them).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
-from pydantic import model_validator
 from torch import Tensor
 
-from ganvas import config, limited, losses, rng, rows
+from ganvas import limited, losses, rng, rows
 from ganvas.config import ANY, only
-from ganvas.gan import GAN, Batch, Loss, Phase, Request
+from ganvas.gan import GAN, Batch, Drawn, Loss, Phase, Request
 from ganvas.limited import shown
-from ganvas.nets import biggan_deep, sngan
-from ganvas.ops.augment import Transform
-from ganvas.ops.latent_step import Mask, Rule, climb, masks, movement, step_rule
+from ganvas.nets import logan as nets
+from ganvas.nets.logan import STEP
+from ganvas.ops.latent_step import climb, masks, movement, step_rule
 from ganvas.ops.orthogonal import orthogonal_penalty, regularised
 from ganvas.ops.spectral import full_precision
 from ganvas.ops.table import rows_of
 from ganvas.ops.traceless import traceless
 
-DEEP: dict[str, Any] = {"net": "biggan-deep"}
-STEP: dict[str, Any] = {"rule": ("natural", "gradient")}
 
-
-class Config(config.Config):
-    """Defaults are the paper's ImageNet model (NGD): BigGAN-deep at 128 pixels but for dim_z, the prior and slope."""
+class Config(nets.Config):
+    """Defaults are the paper's ImageNet model (NGD); those of the networks and of the step's form: nets/logan.py."""
 
     resolution: int = 128
     conditional: bool = True
@@ -44,56 +39,18 @@ class Config(config.Config):
     ema: float = 0.9999
     ema_start: int = only(20_000, ema=ANY)
 
-    # networks
-    net: Literal["biggan-deep", "sngan"] = "biggan-deep"  # sngan: CS-GAN's, without classes
-    G_ch: int = 128  # width multiplier
-    D_ch: int = 128
-    dim_z: int = 256  # latent dimensions, uniform in [-1, 1)
-    slope: float = 0.2  # of LeakyReLU everywhere; sngan: in D, its G has ReLU
-    shared_dim: int = only(128, num_classes=ANY)  # class embedding that all blocks share
-    G_attention: tuple[int, ...] = only((64,), **DEEP)  # sizes of the feature maps after which attention stands
-    D_attention: tuple[int, ...] = only((64,), **DEEP)
-    rgb: Literal["paper", "bgpt"] = only("paper", **DEEP)  # the last convolution has all channels, or the image's
-    sn_eps: float = 1e-4  # spectral norm
-    bn_eps: float = 1e-4  # batch norm
-    bn_momentum: float = 0.1  # a batch's share in the stored statistics
-
-    # the step in latent space
-    rule: Rule = "natural"  # NGD (Eq. 16), GD, the paper's baseline
-    alpha: float = only(0.9, **STEP)  # length
-    beta: float = only(5.0, rule="natural")  # damping: no step is longer than alpha / (2 sqrt(beta))
     movement: float = only(300.0, **STEP)  # weight of |step|^2 in the losses (Eq. 17)
     cost_on: Literal["both", "D", "G"] = only("both", movement=ANY, **STEP)  # in whose
-    fraction: float = only(0.5, **STEP)  # of z that may move
-    mask: Mask = only("element_fixed", **STEP)  # which part of z that is
-    steps: int = only(1, **STEP)  # before every loss
-    sampling_steps: int = only(0, **STEP)  # before every sample
     detach: Literal["none", "D", "G", "both"] = only("none", **STEP)  # whose loss takes z' as given (ablation)
-
-    # training
     D_steps: int = 2  # per generator step
     ortho: float = 1e-4  # strength of orthogonal regularisation of G, BigGAN's
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.steps < 1:
-            raise ValueError("steps must be at least 1; rule=none takes none")
-        if not 0 < self.fraction <= 1 or self.beta <= 0:
-            raise ValueError("fraction must be above 0 and at most 1, beta above 0")
-        if self.net == "sngan" and self.num_classes:
-            raise ValueError("sngan has no classes: set conditional=false, or net=biggan-deep")
-        return self
 
+@dataclass(frozen=True, kw_only=True)
+class Latents(Drawn):
+    """z in the box; y may be mixtures [N, K]; mask [N, Z] or [N, 1]: 1 where z may move.  The step is not augmented."""
 
-@dataclass(frozen=True)
-class Latents:
-    """z [N, Z] in the box; y [N] classes, mixtures [N, K], or None; mask [N, Z] or [N, 1], 1 where z may move"""
-
-    z: Tensor
-    y: Tensor | None
     mask: Tensor
-    shown: Transform | None = None  # as in gan.Drawn; the step itself looks at images as they are
-    again: Transform | None = None
 
 
 class LOGAN(GAN[Config]):
@@ -105,18 +62,8 @@ class LOGAN(GAN[Config]):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        c = config
-        if c.net == "sngan":
-            self.G: Any = sngan.Generator(c.resolution, c.channels, c.dim_z, c.G_ch, c.bn_eps, c.bn_momentum)
-            self.D: Any = sngan.Discriminator(c.resolution, c.channels, c.D_ch, 1, c.slope, c.sn_eps)
-            return
-        self.G = biggan_deep.Generator(
-            c.resolution, c.G_ch, c.dim_z, c.num_classes, c.channels, c.G_attention, c.shared_dim, c.rgb,
-            sn_eps=c.sn_eps, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, bn_momentum=c.bn_momentum, slope=c.slope,
-        )  # fmt: skip
-        self.D = biggan_deep.Discriminator(
-            c.resolution, c.D_ch, c.num_classes, c.channels, c.D_attention, sn_eps=c.sn_eps, slope=c.slope
-        )
+        self.G = nets.generator(config)
+        self.D = nets.discriminator(config)
 
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then one generator step."""
@@ -132,7 +79,7 @@ class LOGAN(GAN[Config]):
         y = torch.randint(c.num_classes, (n,), generator=rng) if c.num_classes else None
         mask = masks(c.mask, n, c.dim_z, c.fraction, rng)
         shown, again = limited.draw_shown(self.memory, c, 2 * n, rng), limited.draw_again(c, n, rng)
-        return rows.to(Latents(z, y, mask, shown, again), real.x.device)
+        return rows.to(Latents(z, y, shown, again, mask=mask), real.x.device)
 
     def improve(self, start: Latents, steps: int, graph: bool) -> tuple[Tensor, Tensor, Tensor | None]:
         """z' after steps up D's score, inside the box.  -> z' [N, Z], mean |step|^2, mean D(G(z, y), y) (None: no step)
@@ -166,9 +113,8 @@ class LOGAN(GAN[Config]):
         """-mean D(G(z', y'), y'), plus the step's cost, plus orthogonal regularisation of G's raw weights."""
         c = self.config
         z, moved, _ = self.improve(drawn, c.steps, graph=c.detach not in ("G", "both"))
-        total = (
-            losses.hinge_G(self.D(shown(self.generate(z, drawn.y), drawn.shown), drawn.y)) + self.weight("G") * moved
-        )
+        fake_scores = self.D(shown(self.generate(z, drawn.y), drawn.shown), drawn.y)
+        total = losses.hinge_G(fake_scores) + self.weight("G") * moved
         return Loss(total + orthogonal_penalty(regularised(self.G), c.ortho) if c.ortho else total)
 
     def weight(self, player: str) -> float:
@@ -192,8 +138,8 @@ class LOGAN(GAN[Config]):
         """Uniform latents times the truncation, one-hot rows of classes, masks, all from their seeds."""
         c, y = self.config, rng.one_hot(request.given.y, self.config.num_classes)
         z = rng.uniform(request.seeds, c.dim_z) * rng.factor(request.truncation, request.truncation_form)
-        one = partial(masks, c.mask, 1, c.dim_z, c.fraction)
-        return Latents(z, y, torch.cat([one(rng.generator("mask", seed)) for seed in request.seeds]))
+        mask = [masks(c.mask, 1, c.dim_z, c.fraction, rng.generator("mask", seed)) for seed in request.seeds]
+        return Latents(z, y, mask=torch.cat(mask))
 
     def decode(self, code: Latents) -> Tensor:
         """G of (mixed) classes and of latents after the steps at sampling."""

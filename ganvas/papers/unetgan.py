@@ -1,6 +1,6 @@
 """U-Net GAN (Schoenfeld et al. 2020, arXiv 2002.12655): D judges an image and each of its pixels; CutMix trains it.
 
-Here: the objective in its two schedules, the Config.  Not here: networks (nets/unet.py, selfmod.py, biggan.py), losses.
+Here: the objective in its two schedules, the Config.  Not here: networks (nets/unetgan.py names them), losses.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import Any, Literal, Self
 
 import torch
 from pydantic import model_validator
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganvas import config, losses
+from ganvas import losses
 from ganvas.config import ANY, only
 from ganvas.gan import GAN, Batch, Code, Drawn, Given, Loss, Phase
 from ganvas.limited import shown
-from ganvas.nets import biggan, selfmod, unet
+from ganvas.nets import unetgan as nets
 from ganvas.ops.cutmix import cutmix_masks, mix
 
 UNET: dict[str, Any] = {"discriminator": "unet"}
 MIXES: dict[str, Any] = {"cutmix": ("batch", "always"), **UNET}
 
 
-class Config(config.Config):
-    """Defaults are those of the authors' script for FFHQ at 256 pixels."""
+class Config(nets.Config):
+    """Defaults are those of the authors' script for FFHQ at 256 pixels; those of the networks: nets/unetgan.py."""
 
     resolution: int = 256
     flip: bool = only(True, resolution=ANY)
@@ -36,18 +36,6 @@ class Config(config.Config):
     ema: float = 0.9999
     ema_start: int = only(21_000, ema=ANY)
 
-    # networks
-    discriminator: Literal["unet", "plain"] = "unet"  # plain: BigGAN's, one score an image (the paper's baseline)
-    G_ch: int = 64  # width multiplier
-    D_ch: int = 64
-    dim_z: int = 128  # latent dimensions; 140 in the paper
-    prior: Literal["normal", "uniform"] = "normal"  # of the latents; uniform in [-1, 1] in the paper
-    G_attention: tuple[int, ...] = ()  # sizes of the feature maps after which attention stands
-    D_attention: tuple[int, ...] = ()  # the same, in the encoder
-    sn_eps: float = 1e-6  # spectral norm
-    init: Literal["ortho", "N02"] = "ortho"  # of weights: orthogonal, or N(0, 0.02), which is calmer in small networks
-
-    # training
     D_steps: int = 1  # per generator step
     pixels: Literal["mean", "sum"] = only("mean", **UNET)  # mean: the code's, half of each head; sum: the paper's text
     cutmix: Literal["batch", "always", "none"] = only("batch", **UNET)  # batch: a mixed batch replaces the usual losses
@@ -81,14 +69,8 @@ class UNetGAN(GAN[Config]):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        c = config
-        how: dict[str, Any] = {"channels": c.channels, "sn_eps": c.sn_eps, "init": c.init, "bias_init": "torch"}
-        of_G = {"attention": c.G_attention, "bn_eps": 1e-5, **how}
-        if c.num_classes:
-            of_G |= {"num_classes": c.num_classes, "hier": False, "shared_dim": 0, "final_bn_eps": 1e-5}
-        self.G: nn.Module = (biggan if c.num_classes else selfmod).Generator(c.resolution, c.G_ch, c.dim_z, **of_G)
-        D: Any = unet if c.discriminator == "unet" else biggan
-        self.D: nn.Module = D.Discriminator(c.resolution, c.D_ch, c.num_classes, attention=c.D_attention, **how)
+        self.G = nets.generator(config)
+        self.D = nets.discriminator(config)
 
     def phases(self) -> list[Phase]:
         """D_steps discriminator steps, then one generator step, which never sees a mixed image."""

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from ganvas import limited, losses, penalties, rows
 from ganvas.config import ANY, only
-from ganvas.gan import GAN, Batch, Code, Loss, Phase
+from ganvas.gan import GAN, Batch, Code, Drawn, Loss, Phase
 from ganvas.limited import shown
 from ganvas.nets import wgan as nets
-from ganvas.ops.augment import Transform
 
 
 class Config(nets.Config):
@@ -40,8 +39,6 @@ class Config(nets.Config):
     long_first: int = 0  # iterations at the start (25 in the authors' code)
     long_every: int = 0  # and on every iteration divisible by this (500 in the authors' code); 0: never
     G_batch_ratio: int = 1  # fakes in a generator step, per image of the batch
-    dequantise: bool = only(False, resolution=ANY, pixel_range="symmetric")  # 2 (x / 256 - 1 / 2) + U(0, 1 / 128)
-    pixel_range: Literal["symmetric", "unit"] = only("symmetric", resolution=ANY)  # players see [-1, 1] or [0, 1]
     D_class: float = only(1.0, num_classes=ANY)  # weight of the class loss on real images (ACGAN)
     G_class: float = only(0.1, num_classes=ANY)  # and on fakes, for the generator
 
@@ -56,17 +53,13 @@ class Config(nets.Config):
         return self
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """z [N, Z]; z_G [ratio N, Z]; alpha [N] in [0, 1); y_G [ratio N] or None; dither like x or None; see gan.Drawn."""
+@dataclass(frozen=True, kw_only=True)
+class Draws(Drawn):
+    """z for the critic, z_G [ratio N, Z] and y [ratio N] for the generator; alpha [N] in [0, 1); dither like x"""
 
-    z: Tensor
     z_G: Tensor
     alpha: Tensor
-    y_G: Tensor | None
     dither: Tensor | None
-    shown: Transform | None = None
-    again: Transform | None = None
 
 
 class WGAN(GAN[Config]):
@@ -94,24 +87,24 @@ class WGAN(GAN[Config]):
             Phase("G", "G", self.generator_loss),
         ]
 
-    def draw(self, real: Batch, rng: torch.Generator) -> Drawn:
+    def draw(self, real: Batch, rng: torch.Generator) -> Draws:
         """Latents for both players, the penalty's alpha, fake classes, dither."""
         c, n = self.config, len(real.x)
-        drawn = Drawn(
+        drawn = Draws(
             z=torch.randn(n, c.dim_z, generator=rng),
             z_G=torch.randn(n * c.G_batch_ratio, c.dim_z, generator=rng),
             alpha=torch.rand(n, generator=rng),
-            y_G=torch.randint(c.num_classes, (n * c.G_batch_ratio,), generator=rng) if c.num_classes else None,
+            y=torch.randint(c.num_classes, (n * c.G_batch_ratio,), generator=rng) if c.num_classes else None,
             dither=torch.rand(real.x.shape, generator=rng) / 128 if c.dequantise else None,
             shown=limited.draw_shown(self.memory, c, max(2, c.G_batch_ratio) * n, rng),
             again=limited.draw_again(c, n, rng),
         )
         return rows.to(drawn, real.x.device)
 
-    def critic_loss(self, real: Batch, drawn: Drawn) -> Loss:
+    def critic_loss(self, real: Batch, drawn: Draws) -> Loss:
         """-(E D(x) - E D(G(z))), plus the penalty (WGAN-GP, Eq. 3), plus the class loss where there are classes."""
         c, y = self.config, real.given.y
-        x = shown(self.native(real.x, drawn.dither), drawn.shown, len(real.x))
+        x = shown(nets.native(real.x, c.pixel_range, drawn.dither), drawn.shown, len(real.x))
         with torch.no_grad():
             fake = shown(self.G(drawn.z, *self.condition(y)), drawn.shown)
         real_scores, fake_scores = self.D(x), self.D(fake)  # two passes: batch norm sees them apart
@@ -125,12 +118,12 @@ class WGAN(GAN[Config]):
             total, logs["D/class"] = total + c.D_class * class_loss, class_loss
         return self.limited(Loss(total, logs), real_scores, fake_scores, lambda: self.D(shown(x, drawn.again)))
 
-    def generator_loss(self, real: Batch, drawn: Drawn) -> Loss:
+    def generator_loss(self, real: Batch, drawn: Draws) -> Loss:
         """-E D(G(z))"""
-        fake = shown(self.G(drawn.z_G, *self.condition(drawn.y_G)), drawn.shown)
+        fake = shown(self.G(drawn.z_G, *self.condition(drawn.y)), drawn.shown)
         if not self.config.num_classes:
             return Loss(-self.D(fake).mean())
-        scores, class_loss = nets.score_and_class_loss(self.D, fake, drawn.y_G)
+        scores, class_loss = nets.score_and_class_loss(self.D, fake, drawn.y)
         return Loss(-scores.mean() + self.config.G_class * class_loss, {"G/class": class_loss})
 
     @torch.no_grad()
@@ -140,21 +133,14 @@ class WGAN(GAN[Config]):
             p.clamp_(-self.config.clip, self.config.clip)
         self.observe(kept)
 
-    def native(self, x: Tensor, dither: Tensor | None = None) -> Tensor:
-        """Images in [-1, 1] to what the players see.  [N, C, H, W] -> same shape"""
-        if dither is not None:  # levels 0..255 as 2 (x / 256 - 1 / 2)
-            return (x + 1.0) * (255 / 256) - 1.0 + dither
-        return (x + 1.0) / 2.0 if self.config.pixel_range == "unit" else x
-
     def condition(self, y: Tensor | None) -> tuple[Tensor, ...]:
         """The class argument of G, if there is one."""
         return (y,) if self.config.num_classes and y is not None else ()
 
     def scores(self, batch: Batch) -> Tensor:
         """D(x).  -> [N]"""
-        return self.D(self.native(batch.x))
+        return self.D(nets.native(batch.x, self.config.pixel_range))
 
     def decode(self, code: Code) -> Tensor:
         """G of latents and (mixed) classes.  -> [N, C, H, W] in [-1, 1] (points: [N, D])"""
-        x = self.G(code.z, *self.condition(code.c))
-        return x * 2.0 - 1.0 if self.config.pixel_range == "unit" else x
+        return nets.symmetric(self.G(code.z, *self.condition(code.c)), self.config.pixel_range)

@@ -19,7 +19,7 @@ from ganvas.engine.run import Settings
 from ganvas.engine.step import iterate
 from ganvas.engine.train import new_state
 from ganvas.gan import GAN, Batch, Given, Loss, Phase
-from ganvas.papers.wgan import WGAN, Drawn
+from ganvas.papers.wgan import WGAN, Draws
 from tests import tiny
 from tests.engine import running
 
@@ -212,7 +212,7 @@ def test_bfloat16_trains_and_keeps_weights_and_penalty_in_float32(
 
     loss = WGAN.generator_loss
 
-    def watched_loss(self: WGAN, real: Batch, drawn: Drawn) -> Loss:
+    def watched_loss(self: WGAN, real: Batch, drawn: Draws) -> Loss:
         if not real.x.is_meta:  # the rehearsal is in float32
             fakes.add(self.G(drawn.z_G).dtype)
         return loss(self, real, drawn)

@@ -70,7 +70,7 @@ def small(**values: Any) -> LOGAN:
 
 
 def drawn(gan: LOGAN, z: Tensor = Z) -> Latents:
-    return Latents(z, None, gan.draw(Batch(z), rng.generator("mask")).mask.double())
+    return Latents(z, None, mask=gan.draw(Batch(z), rng.generator("mask")).mask.double())
 
 
 def norms(gan: LOGAN) -> list[float]:
@@ -188,7 +188,7 @@ def test_samples_take_as_many_steps_as_they_say(steps: int) -> None:
     for name in ("G", "D"):
         getattr(gan, name).register_forward_hook(lambda *_, name=name: calls.append(name))
     with torch.no_grad():
-        gan.decode(Latents(Z, None, torch.ones_like(Z)))
+        gan.decode(Latents(Z, None, mask=torch.ones_like(Z)))
     assert (calls.count("G"), calls.count("D")) == (steps + 1, steps)
 
 
@@ -214,7 +214,7 @@ def double(real: Batch) -> Batch:
 
 def draws(gan: LOGAN) -> Latents:
     found = gan.draw(tiny.batch(gan), rng.generator("draws"))
-    return Latents(found.z.double(), found.y, found.mask.double())
+    return Latents(found.z.double(), found.y, mask=found.mask.double())
 
 
 @pytest.mark.parametrize("player", ["D", "G"])
@@ -381,7 +381,7 @@ def test_steps_at_sampling_change_images_and_are_recorded(name: str) -> None:
     assert not torch.allclose(plain, stepped)
     y = other.given(range(6)).y
     with evaluating(other):
-        start = Latents(rng.uniform(range(6), 4), y, torch.tensor([1.0, 1, 0, 0]).expand(6, -1))
+        start = Latents(rng.uniform(range(6), 4), y, mask=torch.tensor([1.0, 1, 0, 0]).expand(6, -1))
         by_hand = other.generate(other.improve(start, 10, graph=False)[0], y)
         assert_close(stepped, by_hand.detach(), rtol=1e-4, atol=1e-5)
         assert other.scores(Batch(stepped, Given(y))).mean() > other.scores(Batch(plain, Given(y))).mean()
