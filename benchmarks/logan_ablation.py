@@ -20,13 +20,11 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+import ablation
 from PIL import Image, ImageDraw
 
 from ganvas import api
-from ganvas.engine.run import Settings
-from ganvas.metrics.protocol import Score, read_scores, write_scores
-from ganvas.recipes import Recipe
-from ganvas.scoring.subject import evaluate
+from ganvas.metrics.protocol import Score
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "baseline": {"rule": "none"},
@@ -39,40 +37,12 @@ SETS = 3
 SMOOTH = 4  # lines of the log in a point of a curve
 
 
-def folder(out: Path, variant: str, seed: int) -> Path:
-    """Where a run lies."""
-    return out / f"{variant.replace(', ', '-')}-{seed}"
-
-
-def chosen(preset: str, data: str, variant: str, **values: Any) -> Recipe:
-    """The recipe of a variant."""
-    return api.recipe(preset, api.peek(preset, data), None, {**VARIANTS[variant], **values})
-
-
-def train(preset: str, data: str, out: Path, variant: str, seed: int, images: int | None) -> None:
-    """One run to its end, going on where it was stopped.  A run that is stopped is not scored: the script ends."""
-    where = folder(out, variant, seed)
-    if (where / "scores-0.json").is_file():
-        return
-    if where.exists():
-        outcome = api.resume(where, None, {}, "cpu")
-    else:
-        recipe = chosen(preset, data, variant, **({"images": images} if images else {}))
-        settings = Settings(data=data, seed=seed, device="cpu", sample_every=recipe.config.images)
-        outcome = api.train(recipe, settings, where)
-    if outcome.stopped is not None:
-        raise SystemExit(f"stopped in {where}; the same command goes on")
-
-
 def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int, most: int) -> Score:
     """FD-own of the run's model with so many latent steps at sampling."""
-    where = folder(out, variant, seed)
+    where = ablation.folder(out, variant, seed)
     kept = where / f"scores-{steps}.json"
-    if not kept.is_file():
-        n = min(most, api.peek("logan", data).count)
-        _, scores = evaluate(stepping(preset, data, where, variant, steps), data, metrics="fid", n=n, sets=SETS)
-        write_scores(kept, where.name, scores)
-    return read_scores(kept)[1][0]
+    model = where if kept.is_file() else stepping(preset, data, where, variant, steps)
+    return ablation.score(model, kept, data, min(most, api.peek(preset, data).count), SETS)
 
 
 def stepping(preset: str, data: str, run: Path, variant: str, steps: int) -> Path:
@@ -86,7 +56,9 @@ def stepping(preset: str, data: str, run: Path, variant: str, steps: int) -> Pat
     copy.mkdir(exist_ok=True)
     shutil.copyfile(run / "model.safetensors", copy / "model.safetensors")
     described = json.loads((run / "config.json").read_text())
-    like = chosen(preset, data, "NGD" if variant == "baseline" else variant, sampling_steps=steps).config
+    like = ablation.recipe(
+        preset, data, {**VARIANTS["NGD" if variant == "baseline" else variant], "sampling_steps": steps}
+    ).config
     described["config"] = {**like.counting(), "images": described["config"]["images"]}
     (copy / "config.json").write_text(json.dumps(described))
     return copy
@@ -128,14 +100,6 @@ def plot(path: Path, panels: dict[str, dict[str, list[list[tuple[float, float]]]
     image.quantize(32).save(path, optimize=True)
 
 
-def row(name: str, scores: list[Score]) -> str:
-    """A line of the table: each seed with its spread over sample sets, then mean and deviation over training seeds."""
-    each = "  ".join(f"{s.value:8.2f} ± {s.spread:.2f}" for s in scores)
-    values = [s.value for s in scores]
-    deviation = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{name:<28} {each}   mean {statistics.mean(values):.2f}{deviation}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description="Baseline, GD, NGD and NGD detached, by FD-own.")
     parser.add_argument("--preset", default="logan-digits")
@@ -148,18 +112,19 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=5000, help="in a set, at most")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    length = {"images": args.images} if args.images else {}
     table: dict[str, list[Score]] = {}
     for seed in args.seeds:
         for variant in VARIANTS:
-            train(args.preset, args.data, args.out, variant, seed, args.images)
+            recipe = ablation.recipe(args.preset, args.data, {**VARIANTS[variant], **length})
+            ablation.train(recipe, args.data, ablation.folder(args.out, variant, seed), seed, "scores-0.json")
             for steps in args.steps:
                 found = score(args.preset, args.data, args.out, variant, seed, steps, args.samples)
                 table.setdefault(f"{variant}, {steps} at sampling" if steps else variant, []).append(found)
                 print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
     first = next(iter(table.values()))[0]
     print(f"\n{first.name}, ± over {SETS} sample sets of {first.protocol.sample_count:,}; training seeds {args.seeds}")
-    for name, scores in table.items():
-        print(row(name, scores))
+    print(ablation.table(table))
     keys = {
         "D(G(z')), the step included": "D/fake",
         "D(x)": "D/real",
@@ -167,7 +132,7 @@ def main() -> None:
         "|step|^2": "D/moved",
     }
     panels = {
-        title: {v: [curve(folder(args.out, v, s), key) for s in args.seeds] for v in VARIANTS}
+        title: {v: [curve(ablation.folder(args.out, v, s), key) for s in args.seeds] for v in VARIANTS}
         for title, key in keys.items()
     }
     plot(args.out / "curves.png", panels)
