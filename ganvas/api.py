@@ -25,6 +25,7 @@ from ganvas.errors import InputError
 from ganvas.files import drop_strays, one_line, remove_contents, to_be_made
 from ganvas.gan import GAN
 from ganvas.models import folder as model_folder
+from ganvas.models import zoo
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
 from ganvas.presets import presets
@@ -47,12 +48,12 @@ __all__ = [
 
 
 def load(model: str | Path, device: str = "auto") -> GAN:
-    """The GAN of a model folder, in evaluation mode on the device, its players as attributes.
+    """The GAN of a model folder, or of a model that ships by its name, in evaluation mode on the device.
 
     Sample it with `gan.sample(n=16, seed=0)`.  Needs no training data; nothing in the folder can execute code.
     Raises InputError for a folder that is missing, damaged or not a model.
     """
-    return model_folder.load(Path(model).expanduser(), choose_device(device))
+    return model_folder.load(zoo.find(model), choose_device(device))
 
 
 def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estimate]:

@@ -13,12 +13,26 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from ganvas import __version__
-from ganvas.cli import check, compare, evaluate, fetch, import_, papers, sample, serve, train, translate
+from ganvas.cli import (
+    check,
+    compare,
+    evaluate,
+    fetch,
+    import_,
+    models,
+    papers,
+    reproduce,
+    sample,
+    serve,
+    train,
+    translate,
+)
 from ganvas.cli.arguments import say
 from ganvas.errors import InputError
 
 COMMANDS = {
     "papers": papers,
+    "models": models,
     "train": train,
     "sample": sample,
     "translate": translate,
@@ -28,6 +42,7 @@ COMMANDS = {
     "check": check,
     "fetch": fetch,
     "serve": serve,
+    "reproduce": reproduce,
 }
 
 

@@ -56,7 +56,9 @@ def write_weights(folder: Path, players: dict[str, Tensor], facts: dict[str, str
 def read(folder: Path) -> Description:
     """config.json of a model folder; raises InputError if it is not one."""
     if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; expected a model folder, as ganvas train writes it")
+        raise InputError(
+            f"{folder} is not a folder; expected a model folder, as ganvas train writes it, or a name of ganvas models"
+        )
     if not (folder / CONFIG).is_file():
         raise InputError(f"{folder} holds no {CONFIG}; expected a model folder, as ganvas train writes it")
     try:

@@ -21,6 +21,7 @@ from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
 from ganvas.metrics.reference import Progress
 from ganvas.models import folder as model_folder
+from ganvas.models import zoo
 from ganvas.papers import PAPERS
 from ganvas.rng import TruncationForm
 from ganvas.scoring import pairs, samples, translations
@@ -56,7 +57,7 @@ def evaluate(
     split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
     Every score carries its protocol.
     """
-    path = Path(subject).expanduser()
+    path = zoo.find(subject)
     names = samples.names_of(metrics) if metrics is not None else None
     device = device or torch.device("cpu")
     is_model = (path / model_folder.CONFIG).is_file()

@@ -1,0 +1,128 @@
+"""Models that ship in the package: of each system a trained one, with its scores and what made it.
+
+Here: where they are, what stands beside the weights, how a run becomes one.  Training one anew: `ganvas reproduce`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from ganvas.errors import InputError
+from ganvas.files import read_json, whole_folder, write_json
+from ganvas.metrics.protocol import Score, read_scores, write_scores
+from ganvas.models import folder as model_folder
+
+SHIPPED = Path(__file__).parent / "shipped"
+MADE, SCORES = "made.json", "scores.json"
+
+
+class Made(BaseModel):
+    """made.json: what a shipped model was trained with, enough to do it again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    data: str
+    seed: int
+    values: dict[str, Any] = Field(default_factory=dict)  # fields that differ from the preset
+    metrics: str = "fid"  # of `scores.json`
+    n: int | None = None  # samples in a set; None: as many as the reference has
+    sets: int = 3
+    seconds: float  # of training
+    hardware: str
+
+    @property
+    def command(self) -> str:
+        """What trains it."""
+        sets = " ".join(f"{name}={value}" for name, value in self.values.items())
+        return f"ganvas train {self.preset} --data {self.data} --seed {self.seed}" + (f" --set {sets}" if sets else "")
+
+
+def names() -> list[str]:
+    """The models that ship, sorted."""
+    return sorted(path.parent.name for path in SHIPPED.glob(f"*/{MADE}"))
+
+
+def find(model: str | Path) -> Path:
+    """The folder of a model that is given by its folder, or by the name of one that ships; a folder comes first."""
+    path = Path(model).expanduser()
+    return path if path.exists() or str(model) not in names() else SHIPPED / str(model)
+
+
+def shipped(name: str) -> Path:
+    """The folder of a model that ships.  Raises InputError for another name."""
+    if name not in names():
+        raise InputError(f"{name!r} is not a model that ships; there are {', '.join(names())}")
+    return SHIPPED / name
+
+
+def made(folder: Path) -> Made:
+    """What a shipped model was made with.  Raises InputError where that is damaged."""
+    try:
+        return Made(**read_json(folder / MADE))
+    except (ValidationError, TypeError):
+        raise InputError(f"{folder / MADE} is damaged; install ganvas anew") from None
+
+
+def scores(folder: Path) -> list[Score]:
+    """The scores of a shipped model, with protocol."""
+    return read_scores(folder / SCORES)[1]
+
+
+def keep_scores(folder: Path, found: list[Score]) -> None:
+    """The scores of a shipped model, as it ships: in half precision."""
+    write_scores(folder / SCORES, folder.name, found)
+
+
+def rows() -> list[dict[str, Any]]:
+    """A row for each model that ships: name, paper, what it makes, bytes, scores, the command that made it."""
+    found = []
+    for name in names():
+        folder = SHIPPED / name
+        description, how = model_folder.read(folder), made(folder)
+        config = model_folder.config_of(description)
+        found.append(
+            {
+                "name": name,
+                "paper": description.paper,
+                "shape": list(config.shape),
+                "classes": description.class_names,
+                "data": how.data,
+                "size_bytes": sum(path.stat().st_size for path in folder.iterdir()),
+                "scores": {score.name: score.value for score in scores(folder)},
+                "command": how.command,
+                "folder": str(folder),
+            }
+        )
+    return found
+
+
+def pack(run: Path, folder: Path, how: Made) -> None:
+    """A run's model as one that ships: weights in half precision, card, picture, what made it.  Not yet its scores.
+
+    folder: new.  Raises InputError where the run has no model.
+    """
+    model_folder.read(run)
+    with whole_folder(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(run.iterdir()):
+            if path.is_file() and path.name not in ("train.jsonl", "film.gif"):
+                shutil.copyfile(path, folder / path.name)
+        model_folder.write_weights(folder, halved(model_folder.read_weights(run)), model_folder.read_facts(run))
+        write_json(folder / MADE, how.model_dump())
+
+
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float32 as float16 where that overflows nothing; the rest as it is."""
+
+    def half(value: Tensor) -> Tensor:
+        small = value.to(torch.float16)
+        return small if value.dtype == torch.float32 and bool(torch.isfinite(small).all()) else value
+
+    return {name: half(value) for name, value in state.items()}
