@@ -85,6 +85,7 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         state = new_state(recipe.build(settings.seed), torch.device(settings.device))
         run, description = _run(recipe, settings, out, data, screen)
         state.gan.class_names = description.class_names
+        state.gan.remember(data)
         run.write_picture(state)
         run.save(state)
         if note:
@@ -173,14 +174,15 @@ def resume(
         )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
     path, problems = checkpoint.restore(state, out / "checkpoints")
-    run, description = _run(made, settings, out, data, screen)
-    state.gan.class_names = description.class_names
+    run, renewed = _run(made, settings, out, data, screen)
+    state.gan.class_names = renewed.class_names
+    state.gan.remember(data)
     if state.gan.images_seen >= made.config.images:
         raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
     passed_over = f"; passed over damaged {', '.join(problems)}" if problems else ""
     screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name}){passed_over}")
     drop_strays(out)
-    model_folder.write_description(out, description)
+    model_folder.write_description(out, renewed.model_copy(update={"instances": description.instances}))
     with enough_memory(settings.device):
         return run_training(run, state)
 

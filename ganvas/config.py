@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ganvas.errors import InputError
 
+Policy = Literal["color", "translation", "cutout"]
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
 ANY = "anything but nothing"
-LIMITED = ("augment", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency")  # for few images
+LIMITED = (  # for few images
+    "augment", "augment_policy", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency",
+)  # fmt: skip
 COUNTS = ("_width", "_ch", "D_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 
@@ -63,6 +66,7 @@ class Config(BaseModel):
 
     # few images
     augment: Literal["none", "diffaugment", "ada"] = only("none", resolution=ANY)  # of what D is shown, real and fake
+    augment_policy: tuple[Policy, ...] = only(("color", "translation", "cutout"), augment="diffaugment")  # parts of it
     ada_target: float = only(0.6, augment="ada")  # of E[sign D(x)]: above it, more is augmented
     ada_speed: int = only(500_000, augment="ada")  # images in which the probability can go from 0 to 1
     lecam: float = 0.0  # weight of LeCam's regulariser
@@ -88,6 +92,8 @@ class Config(BaseModel):
                 raise ValueError(f"{name}={value}, expected {least} or more")
         if self.images < 1:
             raise ValueError(f"images={self.images}, expected at least 1")
+        if not self.augment_policy:
+            raise ValueError("augment_policy=(), expected some of color, translation, cutout; or set augment=none")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema={self.ema}, expected a decay in [0, 1)")
         if not (0 <= self.beta1 < 1 and 0 <= self.beta2 < 1):

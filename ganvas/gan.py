@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Generic, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,10 @@ from ganvas import rng as random
 from ganvas.config import Config
 from ganvas.errors import InputError
 from ganvas.ops.augment import Transform
+
+if TYPE_CHECKING:
+    from ganvas.data import Dataset
+    from ganvas.instances import Stored
 
 C = TypeVar("C", bound=Config)
 
@@ -87,10 +92,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Code:
-    """What a sample is made from, such that two can be mixed.  z [N, Z] latents; c [N, F] condition, or None."""
+    """What a sample is made from, such that two can be mixed.  z [N, Z] latents; c [N, E] classes, as the paper has
+    them, or None; h [N, F] features of instances, or None.
+    """
 
     z: Tensor
     c: Tensor | None = None
+    h: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +138,7 @@ class GAN(nn.Module, Generic[C]):
         super().__init__()
         self.config: C = config
         self.class_names: list[str] = []
+        self.stored: Stored | None = None  # instances that travel with the model, where it is conditioned on some
         self.iteration = 0
         self.images_seen = 0
         self.dataset_size = 1
@@ -140,6 +149,13 @@ class GAN(nn.Module, Generic[C]):
     def phases(self) -> list[Phase]:
         """The optimiser steps of the iteration at hand, in order."""
         raise NotImplementedError
+
+    def remember(self, data: Dataset) -> None:
+        """Keeps what samples need of the data once those are away: some instances, where they are the conditions."""
+        if self.reads == "instances":
+            from ganvas import instances
+
+            self.stored = instances.stored(data)
 
     def draw(self, real: Batch, rng: torch.Generator) -> Any:
         """Every random number that the losses of one step use, on `real.x`'s device.  rng lives on the CPU.
@@ -184,8 +200,11 @@ class GAN(nn.Module, Generic[C]):
 
     def blank(self, n: int, device: torch.device) -> Batch:
         """A batch without content in the shape of what the paper reads: for counting and rehearsing."""
+        dim_h = getattr(self.config, "dim_h", 0)
         y = torch.zeros(n, dtype=torch.int64, device=device) if self.config.num_classes else None
-        return Batch(torch.zeros((n, *self.config.shape), device=device), Given(y=y))
+        h = torch.full((n, dim_h), dim_h**-0.5, device=device) if dim_h else None
+        given = Given(y=y, h=h)
+        return Batch(torch.zeros((n, *self.config.shape), device=device), given, given if dim_h else None)
 
     def scores(self, batch: Batch) -> Tensor | None:
         """D's score of each image, for the watch over a run.  -> [N]; None where a paper has no such thing"""
@@ -197,8 +216,12 @@ class GAN(nn.Module, Generic[C]):
 
     def sheet(self, real: Batch) -> Picture:
         """What a run's picture shows: of fixed seeds a row for each of the first ten classes, or a cloud; where images
-        are made of images, input, output, truth and cycle.
+        are made of images, input, output, truth and cycle; where of instances, a real neighbour and samples.
         """
+        if real.given.h is not None:
+            from ganvas import instances
+
+            return instances.sheet(self, real)
         if real.given.source is not None:
             from ganvas import translation
 
@@ -212,30 +235,36 @@ class GAN(nn.Module, Generic[C]):
 
     # ---- sampling: seed and condition to image
     def given(self, seeds: Sequence[int]) -> Given:
-        """What these seeds decide where nothing is asked for: by default a class each, if there are classes."""
+        """What these seeds decide where nothing is asked for: by default a class each, if there are classes; of a
+        model of instances a stored one, and the class of one of its neighbours.
+        """
+        if self.reads == "instances":
+            from ganvas import instances
+
+            return instances.drawn(self, seeds)
         k = self.config.num_classes
         return Given(y=random.labels(seeds, k).to(self.device) if k else None)
 
     def code(self, request: Request) -> Any:
         """Latents and condition of a request, a record of rows.  Default: normal latents, classes as one-hot rows."""
         z = random.latents(request.seeds, self.dim_z, request.truncation, request.truncation_form)
-        return Code(z, random.one_hot(request.given.y, self.config.num_classes))
+        return Code(z, random.one_hot(request.given.y, self.config.num_classes), request.given.h)
 
     def decode(self, code: Any) -> Tensor:
         """The images of such codes, in one forward pass.  -> [N, C, H, W] in [-1, 1] (points: [N, D])"""
         raise NotImplementedError
 
     def mix(self, a: Any, b: Any, weight: float) -> Any:
-        """Between two codes, row by row: the great circle for z, the straight line for the rest."""
+        """Between two codes, row by row: the great circle for z and h, the straight line for the rest."""
 
         def join(name: str, left: Tensor, right: Tensor) -> Tensor:
-            return random.slerp(left, right, weight) if name == "z" else torch.lerp(left, right, weight)
+            return random.slerp(left, right, weight) if name in ("z", "h") else torch.lerp(left, right, weight)
 
         return rows.paired(a, b, join)
 
     def sampling_record(self, truncation: float | None) -> dict[str, Any]:
         """What samples are made by besides one pass of G, and by an own form of truncation: in a score's protocol."""
-        return {}
+        return {} if self.stored is None else {"conditions": f"{len(self.stored):,} stored instances"}
 
     def sample(
         self,
@@ -246,17 +275,23 @@ class GAN(nn.Module, Generic[C]):
         batch: int = 64,
         truncation_form: random.TruncationForm = "resample",
         given: Given | None = None,
+        like: Any = None,
+        weights: str | Path | None = None,
     ) -> Tensor:
         """The images of seeds seed, seed + 1, ..., seed + n - 1.  -> float [n, C, H, W] in [-1, 1] (points: [n, D])
 
         classes: one name or index for all, or one for each image; None draws each from its seed.  given: the whole
-        condition instead, a row for each image.  An image depends on its seed and condition alone, not on n or batch.
+        condition instead, a row for each image.  like: of a model of instances, one picture or several in equal shares
+        (a path, a Pillow image, a tensor [C, H, W]) that the images should be like; weights: a file of the network that
+        sees them, where it does not travel with the model.  None: a stored instance is drawn from each seed.
+
+        An image depends on its seed and condition alone, not on n or batch.
         Players sample in evaluation mode and get their mode back.  Raises InputError for an unknown class, a class
         of an unconditional model, or a bad count.
         """
         from ganvas import sampling
 
-        return sampling.sample(self, n, seed, classes, truncation, batch, truncation_form, given)
+        return sampling.sample(self, n, seed, classes, truncation, batch, truncation_form, given, like, weights)
 
     def interpolate(
         self,
@@ -273,6 +308,34 @@ class GAN(nn.Module, Generic[C]):
         from ganvas import sampling
 
         return sampling.interpolate(self, seeds, classes, steps, truncation, truncation_form)
+
+    def between(
+        self,
+        like: Sequence[Any],
+        seeds: Sequence[int] = (0,),
+        classes: int | str | Sequence[int | str] | None = None,
+        steps: int = 8,
+        truncation: float | None = None,
+        truncation_form: random.TruncationForm = "resample",
+        weights: str | Path | None = None,
+    ) -> Tensor:
+        """For each seed a row of images that go from like the first picture to like the last one, along `mix`.
+
+        `steps` images from one picture to the next, both ends among them, the same noise throughout a row.
+        -> [len(seeds) ((len(like) - 1) (steps - 1) + 1), C, H, W]
+        """
+        from ganvas import sampling
+
+        return sampling.between(self, seeds, like, classes, steps, truncation, truncation_form, weights)
+
+    def encode(self, pictures: Sequence[Any], weights: str | Path | None = None) -> Tensor:
+        """Features of pictures as the model's conditions are: `Given(h=...)`.  -> float32 [N, F], unit length
+
+        The network travels with the model, or `weights` is a file of it; another one is refused.
+        """
+        from ganvas import instances
+
+        return instances.encode(self, pictures, weights)
 
     def standing_statistics(
         self,

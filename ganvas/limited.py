@@ -39,7 +39,7 @@ def draw_shown(memory: nn.Module, config: Config, n: int, rng: torch.Generator) 
         return None
     channels, height, width = config.shape
     if config.augment == "diffaugment":
-        return augment.draw_diffaugment(n, channels, height, width, rng)
+        return augment.draw_diffaugment(n, channels, height, width, rng, policy=config.augment_policy)
     assert isinstance(memory.ada, AdaptiveProbability)
     return augment.draw_ada(n, channels, height, width, rng, memory.ada.p)
 

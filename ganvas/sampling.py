@@ -7,16 +7,20 @@ Here: how a request becomes codes and codes become images, in batches and in eva
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ganvas import rows
+from ganvas import instances, rows
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch, Given, Request, evaluating
 from ganvas.ops.norm import collected_statistics
 from ganvas.rng import TruncationForm
 
+Pictures = instances.Image | Sequence[instances.Image]
 Classes = int | str | Sequence[int | str] | None
 STANDING = 2**40  # the first seed of standing statistics: away from those that people ask for
 
@@ -31,13 +35,21 @@ def sample(
     batch: int,
     form: TruncationForm,
     given: Given | None,
+    like: Pictures = None,
+    weights: str | Path | None = None,
 ) -> Tensor:
     """See `GAN.sample`."""
     if n < 1 or batch < 1:
         raise InputError(f"n={n}, batch={batch}: both must be at least 1")
     if given is not None and classes is not None:
         raise InputError("classes and given were both passed; the condition holds the classes, leave one of them out")
+    if given is not None and like is not None:
+        raise InputError("like and given were both passed; the condition holds the features, leave one of them out")
     y = class_indices(gan, classes, n)
+    if like is not None:
+        given = instances.like(gan, several(like), list(range(seed, seed + n)), y, weights)
+    if given is not None and given.h is not None:
+        instances.checked(gan, given.h)
     parts = []
     with evaluating(gan):
         for start in range(0, n, batch):
@@ -66,6 +78,34 @@ def interpolate(
 
 
 @torch.no_grad()
+def between(
+    gan: GAN,
+    seeds: Sequence[int],
+    like: Pictures,
+    classes: Classes,
+    steps: int,
+    truncation: float | None,
+    form: TruncationForm,
+    weights: str | Path | None,
+) -> Tensor:
+    """See `GAN.between`."""
+    pictures = several(like)
+    if len(pictures) < 2 or steps < 2 or not seeds:
+        raise InputError(f"{len(pictures)} pictures in {steps} steps given, expected two or more, in two steps or more")
+    y, made = class_indices(gan, classes, len(pictures)), []
+    with evaluating(gan):
+        for seed in seeds:
+            same = [seed] * len(pictures)
+            code = gan.code(Request(same, instances.like(gan, pictures, same, y, weights), truncation, form))
+            ends = [rows.take(code, slice(i, i + 1)) for i in range(len(pictures))]
+            line = ends[:1]
+            for a, b in pairwise(ends):
+                line += [gan.mix(a, b, k / (steps - 1)) for k in range(1, steps)]
+            made.append(images(gan, rows.concat(line)))
+    return torch.cat(made)
+
+
+@torch.no_grad()
 def standing_statistics(
     gan: GAN, batches: int, batch: int, seed: int, truncation: float | None, form: TruncationForm
 ) -> None:
@@ -83,10 +123,17 @@ def standing_statistics(
 
 def condition(gan: GAN, seeds: list[int], y: Tensor | None, start: int) -> Given:
     """What these seeds decide, with the classes that were asked for in place of drawn ones."""
-    drawn = gan.given(seeds)
     if y is None:
-        return drawn
-    return Given(y[start : start + len(seeds)], drawn.h, drawn.source)
+        return gan.given(seeds)
+    asked = y[start : start + len(seeds)]
+    if gan.reads == "instances":
+        return instances.drawn(gan, seeds, asked)
+    return replace(gan.given(seeds), y=asked)
+
+
+def several(like: Pictures) -> list[instances.Image]:
+    """One picture or several, as a list."""
+    return list(like) if isinstance(like, list | tuple) else [like]
 
 
 def condition_like(gan: GAN, real: Batch, seeds: list[int]) -> Given:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from ganvas.config import configure
-from ganvas.data import Dataset, Images, Pairs, PairSet
+from ganvas.data import Dataset, Images, Instances, Pairs, PairSet
+from ganvas.data.packed import pack
+from ganvas.data.store import Store
 from ganvas.gan import GAN, Batch, Given
 from ganvas.papers import PAPERS
 
@@ -48,6 +51,12 @@ _CSGAN = {
     "resolution": 8, "channels": 1, "channels_A": 3, "G_width": 2, "D_width": 2, "num_blocks": 1, "num_layers": 1,
     "batch": 4, "images": 48, "epochs": 8, "epochs_constant": 2, "pool": 6, "G_lr": 0.01, "D_lr": 0.01, "ema": 0.5,
     "eps": 0.1,  # the biases before instance norm have rounding for a gradient, which Adam would blow up
+}  # fmt: skip
+
+_ICGAN = {
+    "resolution": 8, "channels": 1, "G_ch": 4, "D_ch": 4, "batch": 4, "images": 48, "G_lr": 0.01, "dim_z": 4,
+    "shared_dim": 4, "shared_dim_feat": 4, "dim_h": 6, "k": 3, "accumulate": 1, "bias_init": "zero",
+    "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
 }  # fmt: skip
 
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
@@ -93,6 +102,8 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "unetgan-plain": ("unetgan", {**_UNET, "discriminator": "plain"}),
     "csgan": ("csgan", _CSGAN),
     "csgan-cyclegan": ("csgan", {**_CSGAN, "cs": 0.0, "paired": False, "channels": 3, "identity": 5.0}),
+    "icgan": ("icgan", _ICGAN),
+    "icgan-classes": ("icgan", {**_ICGAN, "num_classes": 3, "D_steps": 2}),
     "csgan-cdgan": ("csgan", {**_CSGAN, "direct": 15.0, "judge_cycled": True, "dropout": True, "load_size": 10}),
 }  # fmt: skip
 
@@ -103,7 +114,10 @@ def build(name: str, seed: int = 0, **values: Any) -> GAN:
     kind = PAPERS[paper]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(configure(kind.config_type, {**base, **values}, given=values))
+        gan = kind(configure(kind.config_type, {**base, **values}, given=values))
+    if gan.reads == "instances":
+        gan.remember(images(gan))
+    return gan
 
 
 def batch(gan: GAN, n: int = 4, seed: int = 0) -> Batch:
@@ -113,7 +127,11 @@ def batch(gan: GAN, n: int = 4, seed: int = 0) -> Batch:
     x = torch.rand(n, *c.shape, generator=rng) * 2 - 1
     if gan.reads == "pairs":
         return Batch(x, Given(source=torch.rand(gan.blank(n, x.device).given.source.shape, generator=rng) * 2 - 1))
-    return Batch(x, Given(y=torch.arange(n) % c.num_classes if c.num_classes else None))
+    y = torch.arange(n) % c.num_classes if c.num_classes else None
+    if gan.reads == "instances":
+        h = torch.nn.functional.normalize(torch.rand(2 * n, gan.blank(1, x.device).given.h.shape[1], generator=rng))
+        return Batch(x, Given(y=y, h=h[:n]), Given(y=None if y is None else y.flip(0), h=h[n:]))
+    return Batch(x, Given(y=y))
 
 
 def given(gan: GAN, n: int) -> Given | None:
@@ -132,7 +150,22 @@ def images(gan: GAN, m: int = 10) -> Dataset:
         x = rng.standard_normal((m, *c.shape), dtype=np.float32)
     y = np.arange(m) % c.num_classes if c.num_classes else None
     names = [f"class {k}" for k in range(c.num_classes)]
-    return Images(x, y, names, "noise", "none", {}, [])
+    made = Images(x, y, names, "noise", "none", {}, [])
+    return instances(gan, made) if gan.reads == "instances" else made
+
+
+def instances(gan: GAN, made: Images) -> Instances:
+    """The images with features and neighbours by chance, the network's name being the seed."""
+    how, m = gan.config.reading(), len(made)
+    rng = np.random.default_rng(list(how["features"].encode()))
+    h = torch.nn.functional.normalize(torch.from_numpy(rng.random((2 * m, how["feature_dim"]), dtype=np.float32)))
+    codes, ranges = (part.unflatten(0, (2, m)).numpy() for part in pack(h))
+    near = np.array([rng.permutation(np.delete(np.arange(m), i))[: how["k"]] for i in range(m)], dtype=np.int32)
+    network = {"features": "noise", "name": how["features"], "weights": "none", "resize": "none", "size": 0}
+    manifest = {"dim": how["feature_dim"], "extractor": network, "files": {}}
+    rows = np.arange(0, m, 2)
+    store = Store(Path(), manifest, codes, ranges, near, np.ones(m, np.float32), h[rows].numpy(), rows)
+    return Instances(made, store, how["k"], how["augment"], how["classes"])
 
 
 def pairs(gan: GAN, rng: np.random.Generator, m: int) -> PairSet:
@@ -159,6 +192,7 @@ HELPERS: dict[str, list[dict[str, Any]]] = {
     "resolution": [{}, {"dim_z": 12, "G_attention": (), "D_attention": ()}],
     "fused": [{"resolution": 16, "G_attention": (), "D_attention": ()}],
     "statistics": [{"G_only": True}],
+    "augment_policy": [{"augment": "diffaugment"}],
     "ada_target": [{"augment": "ada"}],
     "ada_speed": [{"augment": "ada", "ada_target": 0.0}],
     "lecam_decay": [{"lecam": 0.5, "D_lr": 0.05}],

@@ -37,6 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--interpolate", type=positive, metavar="STEPS", help="n legs from seed to seed, STEPS pictures each"
     )
     parser.add_argument(
+        "--like",
+        nargs="+",
+        metavar="PICTURE",
+        help="of a model of instances: images like these pictures, in equal shares; with --interpolate n rows from one "
+        "picture to the next, STEPS pictures each (default: stored instances, drawn by the seeds)",
+    )
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="with --like: the feature network, where the model holds none"
+    )
+    parser.add_argument(
         "--scores", action="store_true", help="below each image what D says of its pixels: white real, black fake"
     )
     parser.add_argument("--data", help="with --scores: real images of this data set too, and mixes with samples")
@@ -61,6 +71,7 @@ def run(args: argparse.Namespace) -> None:
     if args.each is None and out.suffix.lower() not in (".png", ".jpg", ".jpeg", ".webp", ".npz", ".gif"):
         raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
     check_scores(args, out)
+    check_like(args)
     must_be_writable(args.each / "seed.png" if args.each is not None else out)
     gan = api.load(args.model, args.device)
     if args.classes and not gan.config.num_classes:
@@ -72,14 +83,21 @@ def run(args: argparse.Namespace) -> None:
         grid.save(grid.drawn(scores(args, gan, n)), out)
         print(out)
         return
-    if args.interpolate:
+    if args.like and args.interpolate:
+        rows, columns = args.n or 1, (len(args.like) - 1) * (args.interpolate - 1) + 1
+        classes = [args.classes[i % len(args.classes)] for i in range(len(args.like))] if args.classes else None
+        seeds = range(args.seed, args.seed + rows)
+        form, file = args.truncation_form, args.weights
+        x = gan.between(args.like, seeds, classes, args.interpolate, args.truncation, form, file).cpu()
+    elif args.interpolate:
         columns = args.interpolate
         classes = [args.classes[i % len(args.classes)] for i in range(n + 1)] if args.classes else None
         seeds = range(args.seed, args.seed + n + 1)
         x = gan.interpolate(seeds, classes, columns, args.truncation, args.truncation_form).cpu()
     else:
         classes = [args.classes[i * len(args.classes) // n] for i in range(n)] if args.classes else None
-        x = gan.sample(n, args.seed, classes, args.truncation, args.batch, args.truncation_form).cpu()
+        like = {"like": args.like, "weights": args.weights} if args.like else {}
+        x = gan.sample(n, args.seed, classes, args.truncation, args.batch, args.truncation_form, **like).cpu()
     if args.each is not None:
         if x.dim() == 2:
             raise InputError("--each is for images, this model makes points; use --out FILE.png or FILE.npz")
@@ -93,6 +111,18 @@ def run(args: argparse.Namespace) -> None:
     else:
         grid.save(grid.drawn(Picture(x, columns)), out)
     print(out)
+
+
+def check_like(args: argparse.Namespace) -> None:
+    """Raises InputError for options that --like does not go with, and for --weights without it."""
+    if args.weights is not None and not args.like:
+        raise InputError(f"--weights {args.weights} given, but nothing to see with it; add --like PICTURE")
+    if args.like and args.scores:
+        raise InputError("--like given with --scores, which draws its own conditions; leave one of them out")
+    if args.like and args.interpolate and (len(args.like) < 2 or args.interpolate < 2):
+        raise InputError(
+            "--like with --interpolate goes from one picture to the next; give two or more, and 2 STEPS or more"
+        )
 
 
 def check_scores(args: argparse.Namespace, out: Path) -> None:

@@ -19,9 +19,11 @@ from ganvas.config import Config, configure
 from ganvas.errors import InputError
 from ganvas.files import read_json, save_tensors, write_atomic, write_json, write_text
 from ganvas.gan import GAN
+from ganvas.instances import Stored
 from ganvas.papers import PAPERS
 
 CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
+INSTANCES = "instances.safetensors"  # of models of instances: those stored, and their network where it travels
 FORMAT = 2  # 1 held every field of the Config; 2 holds those that count.  Both are read.
 
 
@@ -40,6 +42,7 @@ class Description(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)  # name, fingerprint, number of images
     training: dict[str, Any] = Field(default_factory=dict)  # seed, precision, device, versions, cadence
     notes: list[str] = Field(default_factory=list)  # what an importer had to say
+    instances: dict[str, Any] = Field(default_factory=dict)  # stored ones: how many, their network, its fit
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -95,21 +98,46 @@ def load(folder: Path, device: torch.device) -> GAN:
         raise InputError(
             f"{folder}: weights and config.json do not belong together ({str(error).splitlines()[-1].strip()})"
         ) from None
+    if description.instances:
+        gan.stored = read_instances(folder, description.instances)
     return gan.to(device).eval().requires_grad_(False)
+
+
+def write_instances(folder: Path, kept: Stored) -> dict[str, Any]:
+    """instances.safetensors, atomically.  -> what config.json says of it"""
+    tensors = {"h": kept.h, **({} if kept.y is None else {"y": kept.y})}
+    tensors |= {f"network.{name}": value for name, value in kept.weights.items()}
+    whole = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    write_atomic(folder / INSTANCES, lambda path: save_tensors(whole, path))
+    return {"count": len(kept), "network": kept.network, "fit": kept.fit}
+
+
+def read_instances(folder: Path, said: dict[str, Any]) -> Stored:
+    """instances.safetensors of a model folder; raises InputError if it is missing or damaged."""
+    tensors = _tensors(folder / INSTANCES, "copy the folder again")
+    weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
+    if "h" not in tensors or len(tensors["h"]) != said.get("count"):
+        raise InputError(f"{folder / INSTANCES} and {CONFIG} do not belong together; copy the folder again")
+    return Stored(tensors["h"], tensors.get("y"), said.get("network", {}), weights, said.get("fit", "crop"))
 
 
 def write(gan: GAN, folder: Path, description: Description, facts: dict[str, str], score: str) -> None:
     """The whole folder but for its picture.  facts: for the header of the weights; score: a line for the card."""
     write_weights(folder, gan.model_state(), facts)
+    if gan.stored is not None:
+        description = description.model_copy(update={"instances": write_instances(folder, gan.stored)})
     write_description(folder, description)
     write_card(gan, folder, description, score)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """model.safetensors of a model folder; raises InputError if it is missing or damaged."""
-    path = folder / WEIGHTS
+    return _tensors(folder / WEIGHTS, "if the run was stopped before its first checkpoint, train it again")
+
+
+def _tensors(path: Path, missing: str) -> dict[str, Tensor]:
     if not path.is_file():
-        raise InputError(f"{path} is missing; if the run was stopped before its first checkpoint, train it again")
+        raise InputError(f"{path} is missing; {missing}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

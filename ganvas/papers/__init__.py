@@ -4,6 +4,7 @@ from ganvas.gan import GAN
 from ganvas.papers.adcgan import ADCGAN
 from ganvas.papers.biggan import BigGAN
 from ganvas.papers.csgan import CSGAN
+from ganvas.papers.icgan import ICGAN
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
 from ganvas.papers.unetgan import UNetGAN
@@ -17,4 +18,5 @@ PAPERS: dict[str, type[GAN]] = {
     "logan": LOGAN,
     "unetgan": UNetGAN,
     "csgan": CSGAN,
+    "icgan": ICGAN,
 }

@@ -139,8 +139,8 @@ class BigGAN(GAN[Config]):
         if self.config.statistics:
             hub.must_have(truncation)
         if request.given.y is not None and self.config.shared_dim:
-            return Code(z, self.G.shared(request.given.y), truncation)
-        return Code(z, rng.one_hot(request.given.y, self.config.num_classes), truncation)
+            return Code(z, self.G.shared(request.given.y), truncation=truncation)
+        return Code(z, rng.one_hot(request.given.y, self.config.num_classes), truncation=truncation)
 
     def decode(self, code: Code) -> Tensor:
         """G of latents and (mixed) classes, with the imported statistics of the truncation if there are any."""

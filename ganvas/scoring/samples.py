@@ -115,15 +115,14 @@ def real_batches(images: Images, rows: np.ndarray | None = None, y: Tensor | Non
 
 
 def sampled_batches(gan: GAN, samples: Samples) -> Batches:
-    """uint8 [N, C, H, W] with the classes that were asked for; classes are drawn from each image's seed."""
+    """uint8 [N, C, H, W] with their classes; the condition of an image is drawn from its seed."""
     if samples.standing:
         gan.standing_statistics(samples.standing, BATCH, 0, samples.truncation, samples.truncation_form)
     for start in range(0, samples.n, BATCH):
         seeds = list(range(samples.seed + start, samples.seed + min(start + BATCH, samples.n)))
-        y = gan.given(seeds).y
-        classes = y.tolist() if y is not None else None
-        x = gan.sample(len(seeds), seeds[0], classes, samples.truncation, BATCH, samples.truncation_form)
-        yield to_uint8(x).cpu(), y.cpu() if y is not None else None
+        given = gan.given(seeds)
+        x = gan.sample(len(seeds), seeds[0], None, samples.truncation, BATCH, samples.truncation_form, given)
+        yield to_uint8(x).cpu(), given.y.cpu() if given.y is not None else None
 
 
 def numbering(names: Sequence[str], num_classes: int, reference: Images) -> Tensor | None:

@@ -214,7 +214,7 @@ def ours(gan: GAN, truncation: float | None = None) -> Tensor:
     G = gan.double().G
     with torch.no_grad():
         z, c = hub_recipe.noise("z", (2, G.dim_z)), G.shared(torch.tensor([1, 5]))
-        x = G(z, c) if truncation is None else gan.decode(Code(z, c, truncation))
+        x = G(z, c) if truncation is None else gan.decode(Code(z, c, truncation=truncation))
     return x[:, :, ::8, ::8].float()
 
 

@@ -300,6 +300,8 @@ def changed(field: str, value: Any) -> list[Any]:
         "bias_init": ["torch"],
         "ortho_form": ["code"],
         "augment": ["diffaugment", "ada"],
+        "augment_policy": [("translation",)],
+        "features": ["others"],
         "net": ["sngan"],
         "rule": ["gradient", "none"],
         "mask": ["element_random", "sample"],
