@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "format",
         metavar="FORMAT",
-        help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan or cyclegan",
+        help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan, cyclegan or icgan",
     )
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="weight files, or the folder that holds them"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ganvas import presets
@@ -17,6 +18,7 @@ from ganvas.data import grid
 from ganvas.errors import InputError
 from ganvas.files import must_be_writable, whole_folder
 from ganvas.gan import GAN
+from ganvas.instances import Stored
 from ganvas.models import folder as model_folder
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
@@ -58,6 +60,8 @@ def import_model(
     gan = recipe.build(0) if new else gan.to_empty(device="cpu")
     foreign.notes.extend(f"{name} is not among the files: it is as initialised, seed 0" for name in new)
     fill(gan, foreign)
+    if gan.reads == "instances":
+        gan.stored = stored(foreign)
     gan.class_names = class_names or []
     description = Description(
         paper=recipe.paper,
@@ -109,6 +113,14 @@ def likeliest(foreign: Imported) -> str:
 def parts_of(foreign: Imported) -> dict[str, State]:
     """The imported state of each module, by name."""
     return {"G": foreign.G, **({"D": foreign.D} if foreign.D is not None else {}), **foreign.parts}
+
+
+def stored(foreign: Imported) -> Stored:
+    """The instances that came with the weights, or none, and the name of the network that conditions are of."""
+    h, y = foreign.instances.get("h"), foreign.instances.get("y")
+    none = torch.zeros(0, foreign.values["dim_h"])
+    labelled = y is not None and bool(foreign.values["num_classes"])
+    return Stored(none if h is None else h, y[:, None] if labelled and y is not None else None, foreign.network)
 
 
 def fill(gan: GAN, foreign: Imported) -> None:

@@ -1,6 +1,6 @@
 """Weights of other code bases, one file a format: a dict of their keys -> paper, values, our keys."""
 
-from ganvas.pretrained import adcgan, biggan_deep_hub, biggan_hub, biggan_pytorch, cyclegan, unetgan
+from ganvas.pretrained import adcgan, biggan_deep_hub, biggan_hub, biggan_pytorch, cyclegan, icgan, unetgan
 from ganvas.pretrained.foreign import Format
 
 FORMATS: dict[str, Format] = {
@@ -10,4 +10,5 @@ FORMATS: dict[str, Format] = {
     "adcgan": adcgan.read,
     "unetgan": unetgan.read,
     "cyclegan": cyclegan.read,
+    "icgan": icgan.read,
 }

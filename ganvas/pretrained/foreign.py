@@ -40,6 +40,8 @@ class Imported:
     presets: tuple[str, ...] = ()  # whose training values fit, the likeliest first; bare names too
     alike: tuple[str, ...] = ()  # fields in which a preset that is asked for must agree with the weights
     told: tuple[str, ...] = ()  # what no file holds: may be set to something else than `values`
+    instances: dict[str, Tensor] = field(default_factory=dict)  # stored ones: h [S, F] and, with classes, y [S]
+    network: dict[str, Any] = field(default_factory=dict)  # which network made the features that it is conditioned on
     granted: dict[str, Any] = field(default_factory=dict)  # what a Config that lacks a field takes it for
 
 

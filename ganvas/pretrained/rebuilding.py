@@ -32,6 +32,13 @@ class Name:
 
 
 @dataclass(frozen=True)
+class OtherType:
+    """The type of an array that holds no numbers, as NumPy writes it: O8 objects, U7 texts."""
+
+    code: str
+
+
+@dataclass(frozen=True)
 class Storage:
     """The numbers of one or more tensors."""
 
@@ -94,7 +101,9 @@ def _from_buffer(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndar
     return flat.reshape(shape, order="F" if order == "F" else "C").copy()
 
 
-def _dtype(code: Any, *_: Any) -> np.dtype:
+def _dtype(code: Any, *_: Any) -> np.dtype | OtherType:
+    if re.fullmatch(r"O8?|[SU]\d+", str(code)):
+        return OtherType(str(code))
     if not re.fullmatch(r"[biuf]\d", str(code)):
         raise ValueError(f"arrays of {str(code)[:20]}, expected numbers")
     return np.dtype(str(code))

@@ -23,7 +23,7 @@ import numpy as np
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.pretrained.rebuilding import MAKERS, Name, Refused, expected, fill_array, flat_key, make_set
+from ganvas.pretrained.rebuilding import MAKERS, Name, OtherType, Refused, expected, fill_array, flat_key, make_set
 
 MOST_MODULES = 100_000  # a module may stand in two places; this many nestings of that are an attack
 DAMAGE = (
@@ -60,6 +60,25 @@ def loads(data: bytes, name: str = "the pickle") -> Any:
     except DAMAGE as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(f"{name} is damaged or no pickled network: {reason}; fetch it again") from None
+
+
+def read_npy(path: str | Path) -> Any:
+    """The one object of an array of objects, as `numpy.save` writes a dict.  Raises InputError, in one line"""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} is not a file; give an array of objects (.npy)")
+    with path.open("rb") as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            shape, _, kind = read(file)
+        except ValueError as error:
+            raise InputError(f"{path.name} is no array of NumPy's ({str(error)[:80]}); fetch it again") from None
+        held = loads(file.read(), path.name) if kind.hasobject and shape == () else None
+    values = held.state[4] if isinstance(held, Record) and held.name == "numpy.ndarray" else None
+    if not isinstance(values, list) or len(values) != 1:
+        raise InputError(f"{path.name} holds an array of {kind} {list(shape)}, expected a single object, as a dict")
+    return values[0]
 
 
 def state_dict(network: Any, name: str = "the network") -> dict[str, Tensor]:
@@ -163,8 +182,12 @@ class Machine:
         made = self.stack[-1]
         if isinstance(made, Record):
             made.state = state
+        elif isinstance(made, np.ndarray) and isinstance(state[2], OtherType):  # no numbers: what it holds stays inert
+            self.stack[-1] = Record("numpy.ndarray", (), state)
         elif isinstance(made, np.ndarray):
             fill_array(made, state)
+        elif isinstance(made, OtherType):  # its byte order and the like
+            pass
         elif isinstance(made, np.dtype):
             if state[1] not in ("<", "|", "="):
                 raise ValueError("big-endian arrays")

@@ -242,7 +242,7 @@ def test_what_is_named_is_never_imported(tmp_path, monkeypatch):
         (b"\x80\x05\x97.", "NEXT_BUFFER"),
         (b"\x80\x04}]Ns.", "as a key"),
         (b"\x80\x04\x8e" + b"\xff" * 7 + b"\x7f.", "damaged"),
-        (b"cnumpy\ndtype\n(S'O8'\ntR.", "expected numbers"),
+        (b"cnumpy\ndtype\n(S'V8'\ntR.", "expected numbers"),
         (b"ctorch._utils\n_rebuild_tensor_v2\n(NI0\n(I1\ntI1\ntR.", "Storage"),
         (b"cnumpy.core.multiarray\n_reconstruct\n(cevil\nkind\n(I0\ntS'b'\ntR.", "unknown kind"),
         (pickle.dumps(Call(OrderedDict, [([], 1)])), "as a key"),
