@@ -19,6 +19,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where training runs are (default: runs)"
     )
+    parser.add_argument(
+        "--data", nargs="+", default=[], metavar="PATH", help="what the page may train on besides digits and the toys"
+    )
+    parser.add_argument("--read-only", action="store_true", help="no training, no evaluations: models alone")
     parser.add_argument("--device", default="auto", metavar="D")
     parser.add_argument(
         "--token", metavar="TEXT", help="who asks must send it (default: none on this machine, else a new one is made)"
@@ -47,6 +51,8 @@ def run(args: argparse.Namespace) -> None:
             token=args.token,
             names=args.allow_host,
             images=args.images,
+            data=args.data,
+            read_only=args.read_only,
         ),
         say,
     )

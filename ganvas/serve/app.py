@@ -22,10 +22,13 @@ from ganvas.serve import guard as guards
 from ganvas.serve.asked import Health, Wrong
 from ganvas.serve.batcher import Batcher, Closed, Full
 from ganvas.serve.guard import Guard, Guarded
+from ganvas.serve.jobs import Busy, NoJob
 from ganvas.serve.limits import Limits
 from ganvas.serve.making import Order
 from ganvas.serve.measured import Measured
+from ganvas.serve.runs import NoRun
 from ganvas.serve.shelf import Shelf, Unknown
+from ganvas.serve.training import Conflict, Training
 
 T = TypeVar("T")
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -50,6 +53,7 @@ class Station:
     limits: Limits
     batcher: Batcher
     measured: Measured
+    training: Training | None
     decoding: anyio.CapacityLimiter
     encoding: anyio.CapacityLimiter
 
@@ -83,16 +87,18 @@ async def unless_gone(request: Request, work: Awaitable[T], seconds: float) -> T
         gone.cancel()
 
 
-def create(shelf: Shelf, limits: Limits | None = None, guard: Guard | None = None) -> Guarded:
-    """The ASGI application."""
-    from ganvas.serve import routes
+def create(
+    shelf: Shelf, limits: Limits | None = None, guard: Guard | None = None, training: Training | None = None
+) -> Guarded:
+    """The ASGI application.  training None: it only shows models."""
+    from ganvas.serve import job_routes, routes
 
     limits = limits or Limits()
     measured = Measured()
     batcher = Batcher(limits.waiting, measured.passed)
     measured.watch(batcher)
     station = Station(
-        shelf, limits, batcher, measured, anyio.CapacityLimiter(limits.decoding), anyio.CapacityLimiter(4)
+        shelf, limits, batcher, measured, training, anyio.CapacityLimiter(limits.decoding), anyio.CapacityLimiter(4)
     )
 
     @asynccontextmanager
@@ -113,6 +119,7 @@ def create(shelf: Shelf, limits: Limits | None = None, guard: Guard | None = Non
     app.state.station = station
     answer_errors(app)
     app.include_router(routes.router)
+    app.include_router(job_routes.router)
     serve_page(app)
 
     @app.get("/healthz", response_model=Health, tags=["server"], summary="A sign of life")
@@ -142,7 +149,12 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def of_input(_: Request, error: Exception) -> JSONResponse:
-        return one_line(404 if isinstance(error, Unknown) else 400, str(error))
+        missing = isinstance(error, Unknown | NoRun | NoJob)
+        return one_line(404 if missing else 409 if isinstance(error, Conflict) else 400, str(error))
+
+    @app.exception_handler(Busy)
+    async def of_busy(_: Request, error: Exception) -> JSONResponse:
+        return one_line(409, str(error))
 
     @app.exception_handler(Full)
     async def of_full(_: Request, error: Full) -> JSONResponse:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from ganvas import translation
 from ganvas.errors import InputError
+from ganvas.metrics.protocol import Score
 from ganvas.serve import making
 from ganvas.serve.asked import (
     Asked,
@@ -51,12 +52,13 @@ async def limits(request: Request) -> Limits:
 @router.get("/models", tags=["models"], summary="The models at hand")
 async def models(request: Request) -> ModelsShown:
     entries = await anyio.to_thread.run_sync(station(request).shelf.renew)
-    return ModelsShown(models=[shown(entry) for entry in entries.values()])
+    return ModelsShown(models=[shown(entry, evaluated(request, entry)) for entry in entries.values()])
 
 
 @router.get("/models/{model}", tags=["models"], summary="One model")
 async def model(request: Request, model: str) -> ModelShown:
-    return shown(station(request).shelf.find(model))
+    entry = station(request).shelf.find(model)
+    return shown(entry, evaluated(request, entry))
 
 
 @router.get("/models/{model}/picture", tags=["models"], summary="Its picture", responses=PICTURES)
@@ -167,8 +169,14 @@ def pairs(x: Any) -> Any:
     return x.unflatten(1, (2, -1)).flatten(0, 1)
 
 
-def shown(entry: Entry) -> ModelShown:
-    """What the gallery and the API say of a model."""
+def evaluated(request: Request, entry: Entry) -> list[Score]:
+    """What this server's evaluations have found of a model."""
+    training = station(request).training
+    return training.scores(entry) if training is not None else []
+
+
+def shown(entry: Entry, more: list[Score]) -> ModelShown:
+    """What the gallery and the API say of a model; more: scores that do not lie in its folder."""
     d, shape, facts = entry.description, entry.config.shape, entry.facts
     able = making.abilities(entry)
     points = len(shape) == 1
@@ -180,7 +188,7 @@ def shown(entry: Entry) -> ModelShown:
             name=s.name, value=s.value if math.isfinite(s.value) else None, spread=s.spread,
             protocol=s.protocol.model_dump(mode="json", exclude_defaults=True),
         )
-        for s in entry.scores
+        for s in (*more, *entry.scores)
     ]  # fmt: skip
     return ModelShown(
         id=entry.id,

@@ -18,6 +18,7 @@ from ganvas.serve.app import SHUTDOWN_SECONDS, create
 from ganvas.serve.guard import Guard
 from ganvas.serve.limits import Limits
 from ganvas.serve.shelf import Shelf
+from ganvas.serve.training import Training
 
 SHORTEST_TOKEN = 16
 
@@ -34,6 +35,8 @@ class Serving:
     token: str | None = None
     names: Sequence[str] = ()
     images: int | None = None
+    data: Sequence[str] = ()
+    read_only: bool = False
 
 
 def serve(asked: Serving, say: Callable[[str], None]) -> None:
@@ -45,7 +48,8 @@ def serve(asked: Serving, say: Callable[[str], None]) -> None:
     device = choose_device(asked.device)
     with listening(asked.host, asked.port) as sock:
         shelf = Shelf(asked.models, asked.runs if not asked.models else None, device, limits.loaded)
-        app = create(shelf, limits, guard)
+        training = None if asked.read_only else Training(asked.runs, asked.data, limits, str(device))
+        app = create(shelf, limits, guard, training)
         shown = f"[{asked.host}]" if ":" in asked.host else asked.host
         secret = f"#token={guard.token}" if guard.token is not None and asked.token is None else ""
         say(f"{len(shelf.entries)} models on {device}: http://{shown}:{sock.getsockname()[1]}/{secret}")

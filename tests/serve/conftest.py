@@ -68,7 +68,8 @@ def asking(shelf: Shelf) -> Iterator[Callable[..., TestClient]]:
         made.__exit__(None, None, None)
 
 
-@pytest.fixture
-def client(asking: Callable[..., TestClient]) -> TestClient:
+@pytest.fixture(scope="session")
+def client(shelf: Shelf) -> Iterator[TestClient]:
     """An application with its usual limits."""
-    return asking()
+    with TestClient(create(shelf), base_url="http://localhost", raise_server_exceptions=False) as made:
+        yield made

@@ -3,6 +3,9 @@
 import { signIn } from "/static/api.js";
 import { h, notice, say } from "/static/dom.js";
 import { gallery } from "/static/gallery.js";
+import { runs } from "/static/runs.js";
+import { run } from "/static/run.js";
+import { described } from "/static/described.js";
 import { studio } from "/static/studio.js";
 
 const main = document.getElementById("main");
@@ -10,6 +13,9 @@ let leave = () => {};
 
 const PAGES = [
   [/^\/$/, "gallery", () => gallery()],
+  [/^\/runs$/, "runs", () => runs()],
+  [/^\/runs\/([^/]+)$/, "runs", (name) => run(decodeURIComponent(name))],
+  [/^\/api$/, "api", () => described()],
   [/^\/model\/([^/]+)$/, "gallery", (name, query) => studio(decodeURIComponent(name), query)],
 ];
 
