@@ -13,7 +13,10 @@ HELP = "the models at hand in the browser, and as a JSON API"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas serve`."""
-    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL", help="model folders (default: all in --runs)")
+    parser.add_argument(
+        "models", nargs="*", metavar="MODEL",
+        help="model folders, or names of `ganvas models` (default: all that ship, and all in --runs)",
+    )  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at (default: 127.0.0.1)")
     parser.add_argument("--port", type=port, default=8000, metavar="N", help="0: any free one (default: 8000)")
     parser.add_argument(

@@ -21,9 +21,9 @@ def as_list(value: Any) -> Any:
 
 
 Classes = Annotated[
-    list[Name | int] | None,
+    Annotated[list[Name | int], Field(max_length=4096)] | None,
     BeforeValidator(as_list),
-    Field(max_length=4096, description="one for all images or one each, by name or index; none: drawn from the seed"),
+    Field(description="one for all images or one each, by name or index; none: drawn from the seed"),
 ]
 
 
@@ -131,6 +131,7 @@ class ModelShown(BaseModel):
     scores: list[ScoreShown]
     licence: str | None
     notes: list[str]
+    made_by: str | None = Field(description="the command that trained it, of a model that ships")
     picture: str | None = Field(description="address of its picture")
     example: str = Field(description="a command that uses it")
 

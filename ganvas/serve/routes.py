@@ -207,6 +207,7 @@ def shown(entry: Entry, more: list[Score]) -> ModelShown:
         scores=scores,
         licence=entry.licence,
         notes=d.notes,
+        made_by=entry.command,
         picture=f"/api/models/{entry.id}/picture" if entry.picture() else None,
         example=f"ganvas {'sample' if 'sample' in able else 'translate'} {entry.folder.name} {use}",
     )

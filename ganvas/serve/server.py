@@ -13,6 +13,7 @@ import uvicorn
 from ganvas.devices import choose_device
 from ganvas.errors import InputError
 from ganvas.models import folder as model_folder
+from ganvas.models import zoo
 from ganvas.serve import guard as guards
 from ganvas.serve.app import SHUTDOWN_SECONDS, create
 from ganvas.serve.guard import Guard
@@ -27,7 +28,7 @@ SHORTEST_TOKEN = 16
 class Serving:
     """What was asked for."""
 
-    models: Sequence[Path]
+    models: Sequence[str | Path]
     runs: Path
     host: str
     port: int
@@ -41,13 +42,14 @@ class Serving:
 
 def serve(asked: Serving, say: Callable[[str], None]) -> None:
     """Serves until it is stopped.  Raises InputError."""
-    for folder in asked.models:
+    folders = [zoo.find(model) for model in asked.models] or [zoo.shipped(name) for name in zoo.names()]
+    for folder in folders:
         model_folder.read(folder)
     limits = Limits() if asked.images is None else Limits(images=asked.images)
     guard = guarding(asked, limits)
     device = choose_device(asked.device)
     with listening(asked.host, asked.port) as sock:
-        shelf = Shelf(asked.models, asked.runs if not asked.models else None, device, limits.loaded)
+        shelf = Shelf(folders, asked.runs if not asked.models else None, device, limits.loaded)
         training = None if asked.read_only else Training(asked.runs, asked.data, limits, str(device))
         app = create(shelf, limits, guard, training)
         shown = f"[{asked.host}]" if ":" in asked.host else asked.host

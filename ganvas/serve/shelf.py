@@ -21,6 +21,7 @@ from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.metrics.protocol import Score, read_scores
 from ganvas.models import folder as model_folder
+from ganvas.models import zoo
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
 
@@ -109,9 +110,19 @@ class Entry:
 
     @property
     def licence(self) -> str | None:
-        """What the folder says of its licence."""
+        """What the folder says of its licence; what ships has ganvas' own."""
+        if self.folder.parent == zoo.SHIPPED:
+            return "Apache-2.0"
         said = self.description.data.get("licence") or self.description.training.get("licence")
         return str(said) if said else None
+
+    @property
+    def command(self) -> str | None:
+        """What made a model that ships."""
+        try:
+            return zoo.made(self.folder).command if (self.folder / zoo.MADE).is_file() else None
+        except InputError:
+            return None
 
     def picture(self) -> Path | None:
         """samples.png, if it is there."""

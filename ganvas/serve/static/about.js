@@ -9,7 +9,7 @@ export function about(model) {
   const rows = [["Paper", model.title], ["Preset", model.preset], ["Data", model.data], ["Licence", model.licence ?? "not stated"],
     ["Images seen in training", model.images_seen?.toLocaleString("en")],
     ["Parameters", Object.entries(model.parameters).map(([name, n]) => `${name} ${n.toLocaleString("en")}`).join(", ")],
-    ["Best while training", model.best], ...model.notes.map((note) => ["Note", note])].filter(([, value]) => value);
+    ["Best while training", model.best], ["Made by", model.made_by], ...model.notes.map((note) => ["Note", note])].filter(([, value]) => value);
   const call = model.abilities.includes("sample")
     ? `curl -o out.png '${location.origin}/api/models/${model.id}/sample?seed=0&n=4'`
     : `curl -o out.png -F file=@photo.jpg '${location.origin}/api/models/${model.id}/translate?to=b'`;
