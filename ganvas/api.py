@@ -21,7 +21,7 @@ from ganvas.engine.run import Run, Settings
 from ganvas.engine.step import NonFinite
 from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
-from ganvas.errors import InputError
+from ganvas.errors import InputError, in_words
 from ganvas.files import drop_strays, one_line, remove_contents, to_be_made
 from ganvas.gan import GAN
 from ganvas.models import folder as model_folder
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 
-def load(model: str | Path, device: str = "auto") -> GAN:
+def load(model: str | Path, device: str | None = None) -> GAN:
     """The GAN of a model folder, or of a model that ships by its name, in evaluation mode on the device.
 
     Sample it with `gan.sample(n=16, seed=0)`.  Needs no training data; nothing in the folder can execute code.
@@ -68,7 +68,8 @@ def load_data(paper: str, settings: Settings, config: Config, screen: Screen) ->
     reader = datasets.READERS[PAPERS[paper].reads]
     progress = decoding(screen)
     return reader.load(
-        settings.data, Wanted(config.shape, settings.fit, settings.max_unreadable, progress, config.reading())
+        settings.data,
+        Wanted(config.shape, settings.fit, settings.max_unreadable, progress, config.reading(), settings.classes),
     )
 
 
@@ -146,9 +147,11 @@ def resume(
     try:
         settings = Settings(**description.training)
         config = model_folder.config_of(description)
-    except (ValidationError, KeyError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"{out / model_folder.CONFIG} does not describe a run ({first}); restore the file") from None
+    except ValidationError as error:
+        raise InputError(
+            f"{out / model_folder.CONFIG} does not describe a run: training.{in_words(error)}; restore the file"
+        ) from None
+    model_folder.must_fit(out, model_folder.on_meta(out, description))  # before memory is taken for it
     recorded = {**config.model_dump(), **settings.model_dump(), "preset": description.preset}
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ganvas.errors import InputError
+from ganvas.errors import InputError, in_words
 
 Policy = Literal["color", "translation", "cutout"]
 Condition = dict[str, Any]  # field -> the value that it must have, or a tuple of values, or ANY: anything but nothing
@@ -18,6 +18,9 @@ ANY = "anything but nothing"
 LIMITED = (  # for few images
     "augment", "augment_policy", "ada_target", "ada_speed", "lecam", "lecam_decay", "shift_consistency",
 )  # fmt: skip
+WIDTHS = ("_width", "_ch", "_dim", "dim_z")  # endings of names of widths of layers
+LARGEST_WIDTH = 65_536  # of a layer: a slip of the finger, or a damaged file
+LARGEST = {"resolution": 4096, "width": 4096, "channels": 4096, "num_blocks": 1000, "num_layers": 1000}
 COUNTS = ("_width", "_ch", "D_steps", "_ratio", "n_critic", "n_critic_long")  # endings of names that are at least 1
 
 
@@ -86,6 +89,9 @@ class Config(BaseModel):
     def _possible(self) -> Self:
         if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
             raise ValueError(f"batch={self.batch} cannot be split into accumulate={self.accumulate} equal parts")
+        for name, value in self:
+            if isinstance(value, int) and value > LARGEST.get(name, LARGEST_WIDTH if name.endswith(WIDTHS) else value):
+                raise ValueError(f"{name}={value:,}, expected {LARGEST.get(name, LARGEST_WIDTH):,} or less")
         for name, value in self:  # no field of any paper means something below 0, and no width or count at 0
             least = 1 if name.endswith(COUNTS) or name in ("channels", "dim_z") else 0
             if isinstance(value, int | float) and value < least:
@@ -166,8 +172,4 @@ def _checked(kind: type[K], values: dict[str, Any]) -> K:
     try:
         return kind(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        shown = f" (given {where}={first['input']!r})" if where else ""
-        raise InputError(f"{where or 'configuration'}: {message}{shown}") from None
+        raise InputError(in_words(error)) from None

@@ -7,9 +7,9 @@ import torch
 from ganvas.errors import InputError
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """ "auto" is a CUDA GPU where there is one, Apple's where that is, else the CPU."""
-    if name == "auto":
+def choose_device(name: str | None = "auto") -> torch.device:
+    """ "auto" or None is a CUDA GPU where there is one, Apple's where that is, else the CPU."""
+    if name is None or name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -19,6 +19,19 @@ def choose_device(name: str = "auto") -> torch.device:
         if device.type == "meta":
             raise RuntimeError("it computes nothing")
     except (RuntimeError, AssertionError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"device {name!r} cannot be used here ({first}); expected auto, cpu, cuda or cuda:N") from None
+        raise InputError(
+            f"device {name!r} cannot be used here ({why_not(name)}); expected auto, cpu, cuda, cuda:N or mps"
+        ) from error
     return device
+
+
+def why_not(device: str) -> str:
+    """Why a device cannot be used, in our words; what torch says of it is a paragraph."""
+    kind, _, number = device.partition(":")
+    if kind == "cuda" and not torch.backends.cuda.is_built():
+        return "this torch is built for the CPU alone"
+    if kind == "cuda" and (there := torch.cuda.device_count()):
+        return f"{there} GPU{'s' if there > 1 else ''} here, counted from 0, and no number {number or 0}"
+    if kind in ("cuda", "mps"):
+        return "there is no such GPU, or its driver does not answer"
+    return "it computes nothing" if kind == "meta" else "no device of that name computes here"

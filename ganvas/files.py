@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,41 @@ def user_cache() -> Path:
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("ganvas", appauthor=False))
+
+
+def printable(text: str) -> str:
+    """The text on one line, without power over a terminal: control characters and bytes that are no UTF-8 escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def kind_of(path: Path) -> str | None:
+    """ "file", "folder", or None where nothing is.  Raises InputError for pipes, devices and what cannot be reached."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:  # no permission, a name too long, a link that leads in a circle, a null byte
+        raise InputError(f"{short(path)} cannot be reached: {reason_of(error)}") from None
+    if stat.S_ISDIR(mode):
+        return "folder"
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path} is a pipe or a device, expected a file or a folder; save its content first")
+    return "file"
+
+
+def short(path: Path | str, most: int = 120) -> str:
+    """The path, or the beginning of one that would fill the screen."""
+    text = str(path)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def reason_of(error: Exception) -> str:
+    """What an operating system says, in our words where it speaks in riddles."""
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "it is a link that leads in a circle"
+    if isinstance(error, OSError):
+        return (error.strerror or str(error) or type(error).__name__).lower()
+    return " ".join(str(error).split())[:120] or type(error).__name__
 
 
 @contextmanager
@@ -54,7 +90,7 @@ def one_line(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise InputError(f"no space left to write {path}; free some space, then start or resume again") from error
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {short(path)}: {error.strerror or error}") from error
 
 
 def write_atomic(path: Path, write: Callable[[Path], object]) -> None:
@@ -77,8 +113,11 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] |
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    path.touch()
+    mode = stat.S_IMODE(path.stat().st_mode)  # as the umask has it: the library makes files for their owner alone
     try:
         save_file(tensors, path, metadata=facts)
+        path.chmod(mode)
     except SafetensorError as error:  # an OSError in all but type: it quotes the system's "(os error 28)"
         number = re.search(r"os error (\d+)", str(error))
         if number is None:
@@ -88,9 +127,10 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] |
 
 def must_be_writable(path: Path) -> None:
     """Raises InputError if nothing can be written at `path`: said before the work, not after it."""
-    if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder; expected the name of a file")
-    parent = next(p for p in path.absolute().parents if p.exists())
+    with one_line(path):  # a name too long, a folder that must not be entered
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder; expected the name of a file")
+        parent = next(p for p in (path, *path.absolute().parents) if p.exists() and p != path)
     if not parent.is_dir():
         raise InputError(f"cannot write {path}: {parent} is not a folder")
     if not os.access(parent, os.W_OK):
@@ -135,26 +175,32 @@ def drop_strays(folder: Path) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`value` as indented JSON, atomically."""
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    if any("\ud800" <= c <= "\udfff" for c in text):  # of a name that is no UTF-8: JSON says it in escapes
+        text = json.dumps(value, indent=2) + "\n"
     write_atomic(path, lambda temporary: _write_text(temporary, text))
 
 
 def write_text(path: Path, text: str) -> None:
-    """`text` as UTF-8, atomically."""
+    """`text` as UTF-8, atomically; what UTF-8 cannot hold as escapes."""
     write_atomic(path, lambda temporary: _write_text(temporary, text))
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
     """The JSON at `path`; raises InputError where there is none or it is damaged."""
+    if kind_of(path) is None:
+        raise InputError(f"{path} is missing")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason_of(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply; restore the file") from None
+    except ValueError as error:  # no UTF-8, no JSON, a number of too many digits
+        raise InputError(f"{path} is damaged: {reason_of(error)}; restore the file") from None
 
 
 def sync(path: Path) -> None:

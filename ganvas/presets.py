@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ganvas.errors import InputError
+from ganvas.files import kind_of, reason_of
 from ganvas.papers import PAPERS
 
 WORDS = ("about", "source", "data", "published")  # what a table says of itself
@@ -81,11 +82,11 @@ def fitting(name: str, resolution: int, points: bool) -> str:
 def read_preset(path: Path) -> Preset:
     """A person's preset: a file whose `base` is a preset of ours, with the fields that differ.  Raises InputError."""
     try:
+        if kind_of(path) is None:
+            raise InputError(f"{path} is missing; give a preset's name, or a file that holds base and fields")
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path} is missing; give a preset's name, or a file that holds base and fields") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error})") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read as TOML ({reason_of(error)})") from None
     nested = next((key for key, value in table.items() if isinstance(value, dict)), None)
     if nested is not None:
         raise InputError(f"{path}: [{nested}] given, expected plain lines as base = 'biggan-cifar10' and G_lr = 1e-4")

@@ -115,10 +115,15 @@ def sides(size: tuple[int, int], name: str, config_type: type[Config]) -> dict[s
     return {"resolution": height, "width": width}
 
 
-def peek(name: str, data: str) -> Kind:
-    """What lies behind DATA, as the paper of this preset would read it."""
+def peek(name: str, data: str, classes: bool = True) -> Kind:
+    """What lies behind DATA, as the paper of this preset would read it.  classes: are folders classes?"""
     paper = preset(fitting(name, 0, False)).paper if not name.endswith(".toml") else preset(name).paper
-    return datasets.READERS[PAPERS[paper].reads].peek(data)
+    reads = PAPERS[paper].reads
+    if classes:
+        return datasets.READERS[reads].peek(data)
+    if reads != "images":
+        raise InputError(f"--no-classes given, but {name} reads {reads}, whose folders are no classes; leave it out")
+    return datasets.peek(data, classes=False)
 
 
 def rehearse(recipe: Recipe) -> None:

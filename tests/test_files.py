@@ -130,5 +130,5 @@ def test_json_round_trips_and_damage_is_one_line(tmp_path: Path) -> None:
         files.read_json(tmp_path / "none.json")
     for damage in (b"{", b"\xff\xfe{}"):
         path.write_bytes(damage)
-        with pytest.raises(InputError, match=r"a\.json cannot be read"):
+        with pytest.raises(InputError, match=r"a\.json is damaged"):
             files.read_json(path)

@@ -46,7 +46,7 @@ def test_it_trains_and_is_named_after_its_file(tmp_path: Path, capsys: pytest.Ca
         ('base = "biggan-cifar"', "base 'biggan-cifar' is not a preset; near it are biggan-cifar10"),
         ('base = "biggan-digits"\nG_chh = 4', "unknown key G_chh for biggan; known keys"),
         ('base = "biggan-digits"\nrgb = "bgpt"', "rgb=bgpt given, but it counts only with deep=true; leave it out"),
-        ('base = "biggan-digits"\nG_lr = "fast"', "G_lr: Input should be a valid number"),
+        ('base = "biggan-digits"\nG_lr = "fast"', "G_lr='fast' given, expected a valid number"),
         ('base = "biggan-digits"\nabout = 3', "about=3 given, expected words or a count"),
         ('base = "biggan-digits"\nclasses = "ten"', "classes='ten' given, expected words or a count"),
         ('[mine]\nbase = "biggan-digits"', "[mine] given, expected plain lines as base = 'biggan-cifar10'"),

@@ -6,11 +6,14 @@ A command's file imports at its top what parsing needs and nothing else, so that
 from __future__ import annotations
 
 import argparse
+import contextlib
+import errno
+import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ganvas import __version__
 from ganvas.cli import (
@@ -29,6 +32,7 @@ from ganvas.cli import (
 )
 from ganvas.cli.arguments import say
 from ganvas.errors import InputError
+from ganvas.files import reason_of, short
 
 COMMANDS = {
     "papers": papers,
@@ -47,7 +51,18 @@ COMMANDS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose complaints are one line."""
+    """argparse whose complaints are one line, and come from the command that was typed."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse has it; what a command does not know is its own complaint, with its own --help."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse passes over a full disk in silence
+        (file or sys.stderr).write(message or "")
 
     def error(self, message: str) -> NoReturn:
         raise InputError(f"{message}; see {self.prog} --help")
@@ -77,6 +92,54 @@ def terminable() -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.  -> exit status: 0 done, 2 wrong input, 130 or 143 stopped by a signal with the state saved"""
+    take_any_text()
+    try:
+        status = run(argv)
+        sys.stdout.flush()
+    except SystemExit:
+        return written()
+    except BrokenPipeError:
+        leave_stdout()
+        return 141
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            say("ganvas: no space left where the output goes")
+        else:
+            name = short(str(error.filename)) if error.filename is not None else "a file"
+            say(f"ganvas: {name} cannot be used: {reason_of(error)}")
+        leave_stdout()
+        return 2
+    return status
+
+
+def written() -> int:
+    """The status of a command that argparse ended: --help and --version print, and what they print must arrive."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        leave_stdout()
+        if isinstance(error, BrokenPipeError):
+            return 141
+        say(f"ganvas: the output cannot be written: {reason_of(error)}")
+        return 2
+    return 0
+
+
+def take_any_text() -> None:
+    """What a terminal's encoding lacks is printed as an escape and ends no command."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):  # a stream that somebody put in their place
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+
+
+def leave_stdout() -> None:
+    """Nothing more is written to a stdout that takes nothing more: Python would complain of it on its way out."""
+    with contextlib.suppress(OSError, AttributeError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def run(argv: Sequence[str] | None) -> int:
+    """One command, its complaints as one line.  -> exit status"""
     try:
         args = parser().parse_args(argv)
         if not hasattr(args, "run"):
@@ -87,11 +150,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         say("ganvas: " + " ".join(str(error).splitlines()))
         return 2
+    except MemoryError:
+        say("ganvas: not enough memory for this; close other programs, or ask for less at a time")
+        return 2
     except KeyboardInterrupt as error:
         say("ganvas: interrupted")
         return 143 if isinstance(error, Terminated) else 130
-    except BrokenPipeError:
-        return 141
 
 
 def parser() -> argparse.ArgumentParser:

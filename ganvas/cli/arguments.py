@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from ganvas.errors import InputError
+from ganvas.files import printable
+
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:
@@ -20,7 +24,7 @@ def key_values(pairs: Sequence[str] | None) -> dict[str, Any]:
             raise InputError(f"--set {pair!r} given, expected KEY=VALUE as G_lr=1e-4")
         try:
             values[key] = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             values[key] = {"True": True, "False": False}.get(text, text)
     return values
 
@@ -83,6 +87,32 @@ def shown(what: str) -> Any:
     return lambda done, total: screen.show(f"{what}: {done:,} of {total:,}", force=done == total)
 
 
+def pathname(text: str) -> Path:
+    """The name of a file or folder; an empty one would mean the folder at hand."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name given, expected that of a file or folder")
+    return Path(text).expanduser()
+
+
+def data(text: str) -> str:
+    """DATA: a name or a path."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("an empty name given, expected digits, a toy, or a path")
+    return text
+
+
 def say(line: str) -> None:
     """A line for people, on stderr."""
-    print(line, file=sys.stderr, flush=True)
+    print(printable(line), file=sys.stderr, flush=True)
+
+
+def tell(line: object) -> None:
+    """A line of what was asked for, on stdout; empty lines may stand before it."""
+    text = str(line)
+    print("\n" * (len(text) - len(text.lstrip("\n"))) + printable(text.lstrip("\n")))
+
+
+def picture_name(path: Path, option: str) -> None:
+    """Raises InputError for a name whose ending is no picture's: said before the work, not after it."""
+    if path.suffix.lower() not in PICTURES:
+        raise InputError(f"{option} {path} given, expected a name that ends in {', '.join(PICTURES)}")

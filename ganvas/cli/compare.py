@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from ganvas.cli.arguments import pathname, tell
 
 HELP = "a table of scores; unlike protocols never share a column"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas compare`."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE.json", help="written by ganvas evaluate --json")
+    parser.add_argument("files", nargs="+", type=pathname, metavar="FILE.json", help="of ganvas evaluate --json")
     parser.add_argument("--ignore", nargs="+", default=[], metavar="FIELD", help="protocol fields that may differ")
     parser.add_argument("--mean", action="store_true", help="one row: mean and spread over the files (training seeds)")
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> None:
 
     if args.mean:
         for line in mean_over_files(args.files, args.ignore):
-            print(line)
+            tell(line)
         return
     table = tabulate(args.files, args.ignore)
     from rich.box import SIMPLE
@@ -41,4 +42,4 @@ def run(args: argparse.Namespace) -> None:
     console.width = max(console.width, 120)
     console.print(shown)
     for note in (*table.notes, *(f"note: {warning}" for warning in table.warnings)):
-        print(note)
+        tell(note)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import positive, say, seed
+from ganvas.cli.arguments import data as data_name
+from ganvas.cli.arguments import pathname, positive, say, seed, tell
 from ganvas.errors import InputError
 
 HELP = "scores of a model or a folder of images, each with its protocol"
@@ -14,8 +14,8 @@ HELP = "scores of a model or a folder of images, each with its protocol"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas evaluate`."""
-    parser.add_argument("subject", type=Path, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
-    parser.add_argument("--data", required=True, help="the reference: digits, ring8, ..., or a path")
+    parser.add_argument("subject", type=pathname, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
+    parser.add_argument("--data", type=data_name, required=True, help="the reference: digits, ring8, ..., or a path")
     parser.add_argument("--split", metavar="NAME", help="of the reference (default: train; of pairs those held out)")
     parser.add_argument(
         "--held-out", metavar="NAME", help="split for cas and memorisation (default: test, if there is one; or none)"
@@ -27,9 +27,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--features", default="own", metavar="NAME", help="inception, own, timm:MODEL (default: own)")
     parser.add_argument(
-        "--weights", type=Path, action="append", metavar="FILE", help="of the feature network (lpips: give it twice)"
+        "--weights",
+        type=pathname,
+        action="append",
+        metavar="FILE",
+        help="of the feature network (lpips: two files)",
     )
     parser.add_argument("--resize", metavar="FILTER", help="tf1_bilinear (the original FID), clean_bicubic, ...")
+    parser.add_argument(
+        "--no-classes", dest="classes", action="store_false", help="sub-folders of images are no classes"
+    )
     parser.add_argument(
         "-n", type=positive, metavar="N", help="samples (default: as many as the reference, at most 50000)"
     )
@@ -44,14 +51,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first"
     )
     parser.add_argument("--device", default="auto", metavar="D")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="scores with their protocols, for ganvas compare")
+    parser.add_argument("--json", type=pathname, metavar="FILE", help="scores with their protocols, for ganvas compare")
 
 
 def run(args: argparse.Namespace) -> None:
     """ganvas evaluate"""
     from ganvas.api import choose_device
     from ganvas.files import must_be_writable
-    from ganvas.metrics.compare import describe
+    from ganvas.metrics.compare import cautions, describe
     from ganvas.metrics.protocol import write_scores
     from ganvas.scoring.subject import evaluate
 
@@ -63,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
         args.subject,
         args.data,
         metrics=args.metrics,
+        classes=args.classes,
         features=args.features,
         weights=args.weights or (),
         resize=args.resize,
@@ -79,7 +87,9 @@ def run(args: argparse.Namespace) -> None:
         progress=seen(),
     )
     for score in scores:
-        print(describe(score))
+        tell(describe(score))
+    for line in cautions(scores):
+        say(line)
     if args.json is not None:
         write_scores(args.json, subject, scores)
         say(f"scores with their protocols: {args.json}")

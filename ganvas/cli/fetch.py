@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ganvas.cli.arguments import shown
+from ganvas.cli.arguments import pathname, shown, tell
 
 HELP = "download a known public data set"
 
@@ -13,7 +12,7 @@ HELP = "download a known public data set"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas fetch`."""
     parser.add_argument("name", metavar="mnist|fashion-mnist|cifar10|cifar100")
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("directory", type=pathname, metavar="DIR")
     parser.add_argument("--mirror", metavar="URL", help="another address for the same files; checksums stay")
 
 
@@ -22,4 +21,4 @@ def run(args: argparse.Namespace) -> None:
     from ganvas import data
 
     for path in data.fetch(args.name, args.directory, mirror=args.mirror, progress=shown("bytes")):
-        print(path)
+        tell(path)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from ganvas.cli.arguments import key_values, say
+from ganvas.cli.arguments import key_values, pathname, say, tell
 
 HELP = "a model folder from the authors' checkpoints"
 
@@ -18,14 +17,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan, cyclegan or icgan",
     )
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="weight files, or the folder that holds them"
+        "files", nargs="+", type=pathname, metavar="FILE", help="weight files, or the folder that holds them"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    parser.add_argument("--out", type=pathname, required=True, metavar="DIR", help="the model folder to write")
     parser.add_argument("--preset", metavar="NAME", help="where training values come from (default: by resolution)")
     parser.add_argument(
         "--set", nargs="+", action="extend", metavar="KEY=VALUE", help="what no file holds, as sn_eps=1e-8"
     )
-    parser.add_argument("--class-names", type=Path, metavar="FILE", help="one name a line")
+    parser.add_argument("--class-names", type=pathname, metavar="FILE", help="one name a line")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,4 +34,4 @@ def run(args: argparse.Namespace) -> None:
     names = importing.read_class_names(args.class_names) if args.class_names else None
     gan = importing.import_model(args.format, args.files, args.out, args.preset, key_values(args.set), names)
     say(f"{gan.title}, {gan.config.resolution} pixels, {gan.config.num_classes} classes")
-    print(args.out)
+    tell(args.out)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from ganvas.cli.arguments import tell
+
 HELP = "every system, its presets, resolution, size in parameters, what it needs"
 
 
@@ -37,7 +39,7 @@ def run(args: argparse.Namespace) -> None:
     console = Console()
     console.width = max(console.width, 150)
     console.print(table)
-    print(
+    tell(
         "A bare name (wgan, wgan-gp) picks the preset that fits the data. All run on a CPU; the large ones want a GPU."
     )
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import positive, seed
+from ganvas.cli.arguments import data as data_name
+from ganvas.cli.arguments import pathname, positive, say, seed, tell
 from ganvas.errors import InputError
 
 HELP = "images from a model folder"
@@ -14,7 +15,7 @@ HELP = "images from a model folder"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas sample`."""
-    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("model", type=pathname, metavar="MODEL")
     parser.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
     parser.add_argument(
         "--seed", type=seed, default=0, help="of the first image; the others follow by one (default: 0)"
@@ -49,14 +50,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", action="store_true", help="below each image what D says of its pixels: white real, black fake"
     )
-    parser.add_argument("--data", help="with --scores: real images of this data set too, and mixes with samples")
+    parser.add_argument(
+        "--data", type=data_name, help="with --scores: real images of this data set, and mixes with samples"
+    )
     parser.add_argument("--device", default="auto", metavar="D")
     parser.add_argument("--batch", type=positive, default=64, help="images at a time (default: 64)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
-        "--out", type=Path, metavar="FILE.png", help="one grid (default: samples.png); .gif a film, .npz floats"
+        "--out", type=pathname, metavar="FILE.png", help="one grid (default: samples.png); .gif a film, .npz floats"
     )
-    where.add_argument("--each", type=Path, metavar="DIR", help="one PNG for each image")
+    where.add_argument("--each", type=pathname, metavar="DIR", help="one PNG for each image")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -77,11 +80,12 @@ def run(args: argparse.Namespace) -> None:
     if args.classes and not gan.config.num_classes:
         raise InputError(f"--class {' '.join(args.classes)} given, but this model is unconditional; leave it out")
     n, columns = args.n or (8 if args.interpolate or args.scores else 64), None
+    check_classes(args.classes, gan, n + 1 if args.interpolate else n)
     if args.standing:
         gan.standing_statistics(args.standing, args.batch, 0, args.truncation, args.truncation_form)
     if args.scores:
         grid.save(grid.drawn(scores(args, gan, n)), out)
-        print(out)
+        tell(out)
         return
     if args.like and args.interpolate:
         rows, columns = args.n or 1, (len(args.like) - 1) * (args.interpolate - 1) + 1
@@ -110,7 +114,17 @@ def run(args: argparse.Namespace) -> None:
         write_npz(out, x.numpy())
     else:
         grid.save(grid.drawn(Picture(x, columns)), out)
-    print(out)
+    tell(out)
+
+
+def check_classes(classes: list[str] | None, gan: Any, n: int) -> None:
+    """Raises InputError where a class would get no image; says where a number is one class's name, another's index."""
+    if classes and len(classes) > n:
+        raise InputError(f"{len(classes)} classes for {n} images: {classes[n]} would get none; pass -n {len(classes)}")
+    for name in dict.fromkeys(classes or []):
+        index = gan.class_index(name)
+        if name.isdecimal() and name in gan.class_names and index != int(name) < gan.config.num_classes:
+            say(f"--class {name}: the class named {name} (index {index}), not the one of index {name}: names win")
 
 
 def check_like(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import count, key_values, pixels, positive, say, seed, share
+from ganvas.cli.arguments import count, data, key_values, pathname, pixels, positive, say, seed, share, tell
 from ganvas.errors import InputError
 
 HELP = "train a preset, or continue a run exactly"
@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a preset of `ganvas papers`, a bare name as wgan-gp, or your own FILE.toml",
     )
     parser.add_argument(
-        "--resume", type=Path, metavar="DIR", help="continue this run; only --images and --device may change"
+        "--resume", type=pathname, metavar="DIR", help="continue this run; only --images and --device may change"
     )
     parser.add_argument(
         "--data",
+        type=data,
         help="digits, ring8, grid25, swissroll, mog1d, photo-edges, or a path: folder, zip, idx, CIFAR, npz, pairs "
         "(default: digits)",
     )
@@ -46,8 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-unreadable", type=share, metavar="SHARE", help="of the files that may be unreadable (default: 0)"
     )
+    parser.add_argument(
+        "--no-classes", dest="classes", action="store_false", default=None, help="sub-folders are no classes"
+    )
     parser.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="any field of the configuration")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/PRESET-DATA)")
+    parser.add_argument("--out", type=pathname, metavar="DIR", help="the run's folder (default: runs/PRESET-DATA)")
     parser.add_argument("--checkpoint-every", type=count, metavar="N", help="images between checkpoints")
     parser.add_argument("--sample-every", type=count, metavar="N", help="images between sample grids")
     parser.add_argument("--log-every", type=count, metavar="N", help="images between log lines")
@@ -66,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """ganvas train"""
     from ganvas import api
+    from ganvas.data.folder import passed_by
     from ganvas.engine.run import Settings
 
     overrides = key_values(args.set)
@@ -80,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
         )
     name = args.data or api.default_data(args.preset)
     note = f"no --data given: using the embedded {name}" if args.data is None else ""
-    kind = api.peek(args.preset, name)
+    kind = api.peek(args.preset, name, args.classes is not False)
+    if kind.foreign:
+        say(f"{name}: {passed_by(kind.foreign)} files are passed by; convert them to JPEG or PNG to train on them")
     recipe = api.recipe(args.preset, kind, args.resolution, overrides)
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
     device = api.choose_device(args.device or "auto")
@@ -123,9 +130,9 @@ def report(out: Path, outcome: Any) -> int:
         say(f"stopped at {outcome.images_seen:,} images by a collapse; {out} holds the state before it")
         return 1
     say(f"done: {outcome.images_seen:,} images in {duration(outcome.seconds)}")
-    print(f"sample grid:  {out / 'samples.png'}")
-    print(f"film:         {out / 'film.gif'}")
-    print(f"model folder: {out}")
+    tell(f"sample grid:  {out / 'samples.png'}")
+    tell(f"film:         {out / 'film.gif'}")
+    tell(f"model folder: {out}")
     say(f"try: {use(out)}")
     return 0
 
@@ -146,21 +153,21 @@ def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
     from ganvas.engine.log import duration
 
     counts, cost = api.dry_run(recipe, device)
-    print(f"preset {recipe.preset} of paper {recipe.paper}; nothing is trained or written")
+    tell(f"preset {recipe.preset} of paper {recipe.paper}; nothing is trained or written")
     for title, values in (("configuration", recipe.config.counting()), ("run", settings.model_dump())):
-        print(f"\n{title}")
+        tell(f"\n{title}")
         for key, value in values.items():
-            print(f"  {key} = {value}")
-    print("\nparameters")
+            tell(f"  {key} = {value}")
+    tell("\nparameters")
     for player, number in counts.items():
-        print(f"  {player} {number:,}")
+        tell(f"  {player} {number:,}")
     c = recipe.config
-    print(f"\nestimate on {device} (a factor of two either way is normal)")
-    print(
+    tell(f"\nestimate on {device} (a factor of two either way is normal)")
+    tell(
         f"  work    {cost.flops_per_image / 1e9:.3g} GFLOP per real image, about {cost.images_per_second:.3g} images/s"
     )
-    print(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
-    print(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
+    tell(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
+    tell(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
 
 
 def free(path: Path) -> Path:

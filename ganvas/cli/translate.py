@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import positive, say, shown
+from ganvas.cli.arguments import pathname, positive, say, shown, tell
 from ganvas.errors import InputError
 
 HELP = "images of one domain as images of the other, by a model of pairs"
@@ -14,10 +14,10 @@ HELP = "images of one domain as images of the other, by a model of pairs"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas translate`."""
-    parser.add_argument("model", type=Path, metavar="MODEL")
+    parser.add_argument("model", type=pathname, metavar="MODEL")
     parser.add_argument("inputs", nargs="+", metavar="IN", help="images, folders of images, or patterns as 'in/*.jpg'")
     parser.add_argument("--to", choices=["a", "b"], default="b", help="the domain of the outputs (default: b)")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="one PNG an input, of the same name")
+    parser.add_argument("--out", type=pathname, required=True, metavar="DIR", help="one PNG an input, of the same name")
     parser.add_argument("--tile", type=positive, default=0, metavar="PIXELS", help="work in tiles, for large images")
     parser.add_argument(
         "--resize", action="store_true", help="to the size of the training images first (default: their own size)"
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> None:
     if args.html:
         title = f"{args.model.resolve().name}: {'a to b' if args.to == 'b' else 'b to a'}"
         write_text(page, pages.side_by_side(title, ("input", "output"), rows))
-        print(page)
-    print(args.out)
+        tell(page)
+    tell(args.out)
 
 
 def inputs(given: list[str]) -> dict[str, Path]:

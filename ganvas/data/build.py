@@ -27,7 +27,8 @@ def refuse(unreadable: dict[str, str], count: int, max_unreadable: float, what: 
     first = ", ".join(f"{name} ({reason})" for name, reason in list(unreadable.items())[:3])
     more = f" and {len(unreadable) - 3} more" if len(unreadable) > 3 else ""
     share = -(-len(unreadable) * 1000 // count) / 1000  # rounded up, so that the advice is enough
-    allow = f", or allow a share with max_unreadable={share:g}" if len(unreadable) < count else ""
+    allow = f", or allow a share: --max-unreadable {share:g} (in Python max_unreadable={share:g})"
+    allow = allow if len(unreadable) < count else ""
     raise InputError(f"{len(unreadable)} of {count} {what}: {first}{more}; remove them{allow}")
 
 
@@ -125,7 +126,7 @@ def _native(sizes: Counter[tuple[int, int]], name: str) -> int:
         return next(iter(sizes))[0]
     shown = ", ".join(f"{width}x{height}" for (height, width), _ in sizes.most_common(3))
     more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
-    raise InputError(f"{name} holds images of {shown}{more}; pass a resolution, for instance 64, to make them equal")
+    raise InputError(f"{name} holds images of {shown}{more}; pass a resolution to make them equal, as resolution=64")
 
 
 def workers() -> int:

@@ -13,8 +13,8 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,8 @@ def _built(root: Path, name: str, build: Builder, alone: bool) -> Entry:
     """Build in a temporary folder beside the entry, then rename. alone: the caller holds the lock."""
     for left in root.glob(f"{name}.*.tmp") if alone else ():  # of a process that was killed: its lock is free
         shutil.rmtree(left, ignore_errors=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f"{name}.", suffix=".tmp", dir=root))
+    temporary = root / f"{name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    temporary.mkdir()  # as the umask has it: a cache may be shared
     try:
         meta = build(temporary)
         meta["spots"] = {path.name: spot_digest(path) for path in sorted(temporary.glob("*.raw"))}
@@ -108,7 +109,7 @@ def _read(folder: Path) -> Entry | None:
         shape = tuple(meta["shape"])
         x = np.memmap(folder / "x.raw", dtype=np.uint8, mode="r", shape=shape)
         y = np.fromfile(folder / "y.raw", dtype="<i8").astype(np.int64) if "y.raw" in meta["spots"] else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
     if x.nbytes != (folder / "x.raw").stat().st_size or (y is not None and len(y) != len(x)):
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import pickle
 import tarfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from ganvas.data.source import ArrayItems, Content, Source, pick_split, stat_identity
+from ganvas.data.source import ArrayItems, Content, Source, pick_split, refuse_bomb, stat_identity
 from ganvas.errors import InputError
+from ganvas.files import reason_of
 
 _SIZE = (3, 32, 32)
 _BYTES = 3 * 32 * 32
@@ -116,7 +116,7 @@ def tarfile_layout(path: Path) -> _Layout | None:
     try:
         with tarfile.open(path, "r:*") as archive:
             first = archive.next()
-    except (tarfile.TarError, OSError, EOFError, zlib.error):
+    except Exception:  # TarError, OSError, EOFError, zlib.error, LZMAError, ...: it is another kind of file
         return None
     top = PurePosixPath(first.name).parts[:1] if first is not None else ()
     return next((layout for layout in _LAYOUTS if (layout.folder,) == top), None)
@@ -140,6 +140,7 @@ def _from_tar(path: Path, names: list[str]) -> dict[str, bytes]:
         for member in archive:
             name = PurePosixPath(member.name).name
             if name in names and member.isfile() and (file := archive.extractfile(member)) is not None:
+                refuse_bomb(f"{path}, {name}", path.stat().st_size, member.size)
                 found[name] = file.read()
     return found
 
@@ -148,8 +149,10 @@ def _content(layout: _Layout, split: str, where: Path, fetch: Fetch) -> Content:
     files = layout.files[split]
     try:
         raw = fetch([*files, layout.names])
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{where} cannot be read: {error}; fetch it again") from None
+    except InputError:
+        raise
+    except Exception as error:  # TarError, OSError, EOFError, zlib.error, LZMAError, OverflowError, ...
+        raise InputError(f"{where} cannot be read: {reason_of(error)}; fetch it again") from None
     missing = [name for name in files if name not in raw]
     if missing:
         raise InputError(f"{where} lacks {', '.join(missing)}; fetch it again")

@@ -63,3 +63,4 @@ class Wanted:
     max_unreadable: float = 0.0
     progress: Callable[[int, int], None] | None = None
     options: dict[str, Any] = field(default_factory=dict)  # what a reader of its own needs: the paper's `reading`
+    classes: bool = True  # False: the folders' names are no labels

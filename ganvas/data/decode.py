@@ -24,6 +24,8 @@ MAX_PIXELS = 89_478_485  # Pillow's own threshold: a quarter of a gibibyte as RG
 _NAMES = "jpg jpeg jfif png webp avif bmp gif tif tiff ppm pgm pbm pnm"
 SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())  # file names that are taken for images
 
+SIXTEEN = ("PNG", "PPM")  # formats whose 16 bits Pillow may hold in 32
+
 _WHITE = 255
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 _ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
@@ -90,6 +92,8 @@ def look(file: IO[bytes], transparent: bool = False) -> tuple[Header, Image.Imag
     with _reasons():
         image = _open(file)
         said = _header(image)
+        if image.mode == "I" and image.format not in SIXTEEN:
+            raise Unreadable("32-bit pixels have no agreed range")
         image.load()
         turn = _TURNS.get(_orientation(image))
         upright = image if turn is None else image.transpose(turn)

@@ -143,6 +143,8 @@ def _report(
     sizes = Counter((look.width, look.height) for _, look in good)
     equal, near = _duplicates(good)
     constant = [name for name, look in good if look.constant]
+    label = {} if content.labels is None else dict(zip(names, content.labels[chosen].tolist()))
+    conflicts = [group for group in equal if len({label.get(name) for name in group}) > 1]
     small = None if resolution is None else sum(n for size, n in sizes.items() if min(size) < resolution)
     partial = Report(
         name=source.name,
@@ -162,6 +164,8 @@ def _report(
         num_duplicates=sum(len(group) - 1 for group in equal),
         near_duplicates=near[:NAMED],
         num_near_duplicates=sum(len(group) - 1 for group in near),
+        conflicts=conflicts[:NAMED],
+        num_conflicts=len(conflicts),
         constant=constant[:NAMED],
         num_constant=len(constant),
         smaller=small,

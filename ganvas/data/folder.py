@@ -10,9 +10,10 @@ from __future__ import annotations
 import io
 import os
 import zipfile
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -20,10 +21,12 @@ import numpy as np
 from PIL import Image
 
 from ganvas.data.decode import SUFFIXES, Header, How, Unreadable, header, look, pixels
-from ganvas.data.source import Content, Row, Source, natural_key, pick_split, stat_identity
+from ganvas.data.source import Content, Row, Source, is_bomb, natural_key, open_file, pick_split, stat_identity
 from ganvas.errors import InputError
+from ganvas.files import reason_of
 
-MAX_FILE_BYTES = 1 << 30  # of one picture inside a zip: more is a bomb
+NO_CLASSES = "pass --no-classes (in Python classes=False)"
+MAX_FILE_BYTES = 1 << 30  # of one picture inside a zip: more is no picture
 
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "eval": "val",
@@ -33,10 +36,42 @@ SPLIT_FOLDERS = {
 Opener = Callable[[str], AbstractContextManager[IO[bytes]]]
 
 
+FOREIGN = {
+    "HEIC": (".heic", ".heif"),
+    "camera raw": (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf", ".raw"),
+    "vector graphics": (".svg", ".eps", ".pdf", ".ai"),
+    "video": (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"),
+    "other pictures": (".psd", ".jp2", ".j2k", ".jxl", ".exr", ".hdr", ".tga", ".ico", ".xcf"),
+}  # what photographers have and nothing here reads
+
+
 @dataclass(frozen=True)
 class _Entry:
     path: str  # relative to the root, with forward slashes
     identity: list[Any]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies below a root: the images, the folders, and how many files of each foreign kind."""
+
+    entries: list[_Entry] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)  # relative, with forward slashes
+    foreign: Counter[str] = field(default_factory=Counter)
+    outside: list[str] = field(default_factory=list)  # of a zip: names that point outside it
+    repeated: list[str] = field(default_factory=list)  # of a zip: names that two entries bear
+
+    def count(self, name: str) -> None:
+        """Counts a file that is not read, if it is of a foreign kind."""
+        suffix = PurePosixPath(name).suffix.lower()
+        for kind, suffixes in FOREIGN.items():
+            if suffix in suffixes:
+                self.foreign[kind] += 1
+
+
+def passed_by(foreign: Mapping[str, int]) -> str:
+    """Words for the files of foreign kinds: "3 HEIC, 1 video"; empty if there are none."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in foreign.items())
 
 
 class FileItems:
@@ -73,25 +108,24 @@ class FileItems:
 
 def open_folder(path: Path, split: str, classes: bool = True) -> Source:
     """A folder of images."""
-    entries = walk(path)
-    return _source("folder", path, entries, [], lambda name: (path / name).open("rb"), split, classes)
+    return _source("folder", path, survey(path), lambda name: open_file(path / name), split, classes)
 
 
 def open_zip(path: Path, split: str, classes: bool = True) -> Source:
     """A zip of a folder of images."""
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a whole zip file ({error}); fetch it again") from None
-    entries, outside = _listed(archive)
-    return _source("zip", path, entries, outside, lambda name: _member(archive, name), split, classes)
+    except Exception as error:  # a damaged directory raises BadZipFile, struct.error, ValueError, OverflowError, ...
+        raise InputError(f"{path} is not a whole zip file ({reason_of(error)}); fetch it again") from None
+    return _source("zip", path, _listed(archive), lambda name: _member(archive, name), split, classes)
 
 
-def _source(
-    kind: str, path: Path, entries: list[_Entry], outside: list[str], opener: Opener, split: str, classes: bool
-) -> Source:
+def _source(kind: str, path: Path, found_there: Walk, opener: Opener, split: str, classes: bool) -> Source:
+    entries = found_there.entries
     if not entries:
-        raise InputError(f"{path} holds no images; expected files ending in {' '.join(sorted(SUFFIXES))}")
+        others = passed_by(found_there.foreign)
+        others = f" that are read, but {others}: convert them to JPEG or PNG" if others else ""
+        raise InputError(f"{path} holds no images{others}; expected files ending in {' '.join(sorted(SUFFIXES))}")
     base, splits = find_splits(entries)
     names = list(splits) or ["train"]
     chosen = pick_split(split, names, str(path))
@@ -106,16 +140,31 @@ def _source(
         found = (None, [], {"loose": str(error)})
     labels, class_names, notes = found
     notes["stepped_over"] = "/".join(base)
-    if outside:
-        notes["outside"] = outside  # entries whose path leaves the archive: left alone, named by the doctor
+    notes["outside"] = found_there.outside  # entries whose path leaves the archive: left alone, named by the doctor
+    notes["repeated"] = found_there.repeated
+    notes["foreign"] = dict(found_there.foreign)
+    notes["empty"] = _empty(found_there, prefix) if class_names else []
     content = Content(FileItems([entry.path for entry in here], opener), labels, class_names, notes)
     identity = [str(path.resolve()), class_names, [entry.identity for entry in here]]
     return Source(kind, path.name, chosen, names, identity, lambda: content)
 
 
+def _empty(found: Walk, prefix: tuple[str, ...]) -> list[str]:
+    """The first-level folders below prefix in which no image lies: classes that somebody meant to fill."""
+    depth = len(prefix)
+    folders = {name.split("/")[depth] for name in found.folders if is_under(name, prefix) and name.count("/") >= depth}
+    filled = {entry.path.split("/")[depth] for entry in found.entries if is_under(entry.path, prefix)}
+    return sorted(folders - filled, key=natural_key)
+
+
 def walk(root: Path) -> list[_Entry]:
     """Every image file below root in natural order; hidden ones are skipped, a circle of links is entered once."""
-    found: list[_Entry] = []
+    return survey(root).entries
+
+
+def survey(root: Path) -> Walk:
+    """As `walk`, with what else lies there."""
+    found = Walk()
     seen: set[str] = set()
 
     def visit(folder: Path, relative: str) -> None:
@@ -126,18 +175,30 @@ def walk(root: Path) -> list[_Entry]:
         try:
             inside = sorted(os.scandir(folder), key=lambda entry: natural_key(entry.name))
         except OSError as error:
-            raise InputError(f"{folder} cannot be listed: {error.strerror}") from None
+            raise InputError(
+                f"{folder} cannot be listed: {reason_of(error)}; make it readable, or move it elsewhere"
+            ) from None
         for entry in inside:
             if entry.name.startswith("."):
                 continue
             name = f"{relative}{entry.name}"
-            if entry.is_dir():
+            if _is_folder(entry):
+                found.folders.append(name)
                 visit(Path(entry.path), name + "/")
             elif PurePosixPath(entry.name).suffix.lower() in SUFFIXES:
-                found.append(_Entry(name, _identity(Path(entry.path), name)))
+                found.entries.append(_Entry(name, _identity(Path(entry.path), name)))
+            else:
+                found.count(name)
 
     visit(root, "")
     return found
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads in a circle
+        return False
 
 
 def _identity(path: Path, name: str) -> list[Any]:
@@ -147,27 +208,34 @@ def _identity(path: Path, name: str) -> list[Any]:
         return [name]
 
 
-def _listed(archive: zipfile.ZipFile) -> tuple[list[_Entry], list[str]]:
+def _listed(archive: zipfile.ZipFile) -> Walk:
     """The images of a zip, and the names that point outside it."""
-    found, outside = [], []
+    unique: dict[str, _Entry] = {}  # of two entries with one name a zip reader serves the last
+    folders, foreign, outside, repeated = [], Walk(), [], []
     for info in archive.infolist():
         path = PurePosixPath(info.filename)
         hidden = any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts)
-        if info.is_dir() or hidden or path.suffix.lower() not in SUFFIXES:
+        if info.is_dir():
+            folders.append(info.filename.rstrip("/"))
+        if info.is_dir() or hidden:
             continue
-        if path.is_absolute() or ".." in path.parts or "\\" in info.filename:
+        if path.suffix.lower() not in SUFFIXES:
+            foreign.count(info.filename)
+        elif path.is_absolute() or ".." in path.parts or "\\" in info.filename:
             outside.append(info.filename)
         else:
-            found.append(_Entry(info.filename, [info.filename, info.file_size, info.CRC]))
-    unique = {entry.path: entry for entry in found}  # of two entries with one name a zip reader serves the last
-    return sorted(unique.values(), key=lambda entry: [natural_key(part) for part in entry.path.split("/")]), outside
+            if info.filename in unique:
+                repeated.append(info.filename)
+            unique[info.filename] = _Entry(info.filename, [info.filename, info.file_size, info.CRC])
+    entries = sorted(unique.values(), key=lambda entry: [natural_key(part) for part in entry.path.split("/")])
+    return Walk(entries, folders, foreign.foreign, outside, repeated)
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> IO[bytes]:
     """One file of a zip, in memory: decoders seek, and seeking in a compressed stream starts over."""
     info = archive.getinfo(name)
-    if info.file_size > MAX_FILE_BYTES:
-        raise Unreadable(f"{info.file_size} bytes are too many")
+    if info.file_size > MAX_FILE_BYTES or is_bomb(info.compress_size, info.file_size):
+        raise Unreadable(f"{info.file_size:,} bytes are too many")
     try:
         with archive.open(info) as file:
             return io.BytesIO(file.read(MAX_FILE_BYTES))
@@ -218,14 +286,14 @@ def _classes(
     if None in tops:
         raise InputError(
             f"{path}: {tops[None]} images lie beside the class folders {_some(folders)}; "
-            "move them into a folder of their own, or ask for no classes"
+            f"move them into a folder of their own, or {NO_CLASSES}"
         )
     names = sorted(folders, key=natural_key)
     if "train" in splits and prefix != splits["train"]:
         train = [top for top in _tops(entries, splits["train"]) if top is not None]
         strangers = set(names) - set(train)
         if strangers:
-            raise InputError(f"{path}: class {_some(sorted(strangers))} is not in the train split; ask for no classes")
+            raise InputError(f"{path}: class {_some(sorted(strangers))} is not in the train split; {NO_CLASSES}")
         names = sorted(train, key=natural_key)
     number = {name: k for k, name in enumerate(names)}
     labels = np.array([number[entry.path.split("/")[depth]] for entry in here], dtype=np.int64)

@@ -18,7 +18,16 @@ from typing import IO, cast
 
 import numpy as np
 
-from ganvas.data.source import ArrayItems, Content, Source, index_labels, pick_split, stat_identity
+from ganvas.data.source import (
+    ArrayItems,
+    Content,
+    Source,
+    index_labels,
+    open_file,
+    pick_split,
+    refuse_bomb,
+    stat_identity,
+)
 from ganvas.errors import InputError
 
 _UBYTE = 0x08  # the only element type that images use
@@ -135,11 +144,12 @@ def _label_file(images: Path) -> Path | None:
 
 def _open(path: Path) -> IO[bytes]:
     """Plain or gzip, by content and not by name."""
-    with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    if packed:
-        return cast(IO[bytes], gzip.open(path, "rb"))
-    return path.open("rb")
+    return cast(IO[bytes], gzip.open(path, "rb")) if _is_packed(path) else path.open("rb")
+
+
+def _is_packed(path: Path) -> bool:
+    with open_file(path) as file:
+        return file.read(2) == b"\x1f\x8b"
 
 
 def _shape(path: Path) -> tuple[int, ...]:
@@ -158,6 +168,8 @@ def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
     """The bytes after the header.  -> uint8 of `shape`"""
     want = math.prod(shape)
     try:
+        if _is_packed(path):
+            refuse_bomb(str(path), path.stat().st_size, want)
         with _open(path) as file:
             file.read(4 + 4 * len(shape))
             # In pieces, so that a header which lies allocates nothing; one byte more shows a longer file.

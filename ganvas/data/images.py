@@ -21,11 +21,13 @@ from ganvas.data.cache import Entry, digest, opened
 from ganvas.data.cifar import is_cifar, open_cifar
 from ganvas.data.dataset import Take, Wanted
 from ganvas.data.decode import FITS, Header, How
+from ganvas.data.fetch import SETS
 from ganvas.data.folder import open_folder, open_zip
 from ganvas.data.idx import is_idx, open_idx
 from ganvas.data.npz import is_npz, open_npz
 from ganvas.data.source import ArrayItems, Content, Source, pick_split
 from ganvas.errors import InputError
+from ganvas.files import kind_of, reason_of, short
 
 if TYPE_CHECKING:  # looking at data needs no torch
     from torch import Tensor
@@ -94,6 +96,7 @@ class Kind:
     splits: list[str]
     values: dict[str, Any] = field(default_factory=dict)  # further fields of a paper's Config that the data decide
     settings: dict[str, str] = field(default_factory=dict)  # of a run, where nothing else is asked for
+    foreign: dict[str, int] = field(default_factory=dict)  # files of kinds that are not read: "HEIC" -> how many
 
 
 def load(
@@ -147,20 +150,43 @@ def peek(data: str | Path, *, split: str = "train", classes: bool = True) -> Kin
     native = sizes.pop() if len(sizes) == 1 else None
     names = content.class_names if classes else []
     grey = bool(headers) and all(found.channels == 1 for found in headers)
-    return Kind(source.kind, source.name, count, native, 1 if grey else 3, len(names), names, source.splits)
+    channels, foreign = 1 if grey else 3, content.notes.get("foreign", {})
+    return Kind(source.kind, source.name, count, native, channels, len(names), names, source.splits, foreign=foreign)
 
 
 def open_source(data: str | Path, split: str = "train", classes: bool = True) -> Source:
     """The reader for DATA, chosen by what lies there. Raises InputError when nothing can read it."""
     if data == "digits":
         return _digits_source(split)
+    path = there(data)
+    try:
+        return _reader(path, split, classes)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason_of(error)}") from None
+
+
+def there(data: str | Path) -> Path:
+    """The file or folder behind DATA.  Raises InputError where there is none, or one that must not be read."""
     path = Path(data).expanduser()
-    if not path.exists():
-        known = ", ".join(toys.EMBEDDED)
-        raise InputError(f"no such file or folder: {str(data)!r}; DATA is a path or one of {known}")
-    if not os.access(path, os.R_OK):
+    kind = kind_of(path) if str(data).strip() else None
+    if kind is None:
+        raise InputError(f"no such file or folder: {short(repr(str(data)))}; {_meant(str(data))}")
+    if not os.access(path, os.R_OK | (os.X_OK if kind == "folder" else 0)):
         raise InputError(f"{path} cannot be read: permission denied")
-    path = path if path.name else path.resolve()  # "." has no name
+    return path if path.name else path.resolve()  # "." has no name
+
+
+def _meant(data: str) -> str:
+    """What to do about a name behind which nothing lies."""
+    name = data.strip().lower().replace("_", "-")
+    known = {"fashionmnist": "fashion-mnist", "cifar-10": "cifar10", "cifar-100": "cifar100"}.get(name, name)
+    if known in SETS:
+        return f"download it first: ganvas fetch {known} ./{known}, then --data ./{known}"
+    return f"DATA is a path or one of {', '.join(toys.EMBEDDED)}"
+
+
+def _reader(path: Path, split: str, classes: bool) -> Source:
+    """The reader for a file or folder that is there."""
     if is_idx(path):
         return open_idx(path, split)
     if is_cifar(path):
@@ -184,6 +210,7 @@ def load_wanted(data: str, wanted: Wanted) -> Images:
         resolution=wanted.shape[-1] if picture else None,
         channels=wanted.shape[0] if picture else None,
         fit=wanted.fit,
+        classes=wanted.classes,
         max_unreadable=wanted.max_unreadable,
         progress=wanted.progress,
     )

@@ -6,20 +6,22 @@ Images are [M, H, W], [M, H, W, C] or [M, C, H, W]; bytes, booleans, or numbers 
 
 from __future__ import annotations
 
+import math
 import zipfile
-import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ganvas.data.source import ArrayItems, Content, Source, index_labels, pick_split, stat_identity
+from ganvas.data.source import ArrayItems, Content, Source, index_labels, pick_split, refuse_bomb, stat_identity
 from ganvas.errors import InputError
 
 _IMAGES = ("x", "images", "image", "data", "arr_0")
 _LABELS = ("y", "labels", "label", "arr_1")
 _CHANNELS = (1, 3, 4)
-_BROKEN = (ValueError, OSError, EOFError, KeyError, zlib.error, zipfile.BadZipFile, MemoryError, NotImplementedError)
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,14 @@ def is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError):
+    except Exception:  # a damaged directory raises nearly anything
         return False
     return bool(names) and all(name.endswith(".npy") for name in names)
 
 
 def open_npz(path: Path, split: str) -> Source:
     """One .npz file."""
-    with zipfile.ZipFile(path) as archive:
+    with _said(path, "its directory"), zipfile.ZipFile(path) as archive:
         found = [name.removesuffix(".npy") for name in archive.namelist()]
     keys = _keys(found)
     if not keys:
@@ -81,13 +83,29 @@ def _content(path: Path, keys: dict[str, _Keys], split: str) -> Content:
 
 
 def _shape(path: Path, key: str) -> tuple[int, ...]:
-    """The shape of an array, from its header alone."""
-    try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as file:
+    """The shape of an array, from its header alone; a header that claims other bytes than there are is refused."""
+    with _said(path, key), zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(f"{key}.npy")
+        with archive.open(info) as file:
             version = np.lib.format.read_magic(file)
-            reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            return tuple(reader[version](file)[0])
-    except _BROKEN as error:
+            if version not in _HEADERS:
+                raise ValueError(f"a header of version {version[0]}.{version[1]}")
+            shape, _, kind = _HEADERS[version](file)
+            size = math.prod(shape) * kind.itemsize + file.tell()
+        if size != info.file_size and not kind.hasobject:
+            raise ValueError(f"its header says {size:,} bytes, it has {info.file_size:,}")
+        refuse_bomb(f"{path}, {key}", info.compress_size, info.file_size)
+        return tuple(shape)
+
+
+@contextmanager
+def _said(path: Path, key: str) -> Iterator[None]:
+    """Whatever a damaged file makes numpy and zipfile raise, in one line: IndexError, SyntaxError, zlib.error, ..."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
         raise InputError(f"{path}, {key}: {_first_line(error)}") from None
 
 
@@ -113,17 +131,22 @@ def _images(path: Path, key: str, order: str, size: tuple[int, int, int]) -> np.
 
 
 def _array(path: Path, key: str) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return np.asarray(stored[key])
-    except _BROKEN as error:
-        raise InputError(f"{path}, {key}: {_first_line(error)}") from None
+    _shape(path, key)
+    with _said(path, key), np.load(path, allow_pickle=False) as stored:
+        return np.asarray(stored[key])
 
 
 def _to_uint8(x: np.ndarray, where: str) -> np.ndarray:
     """Pixels of any clear range -> uint8, rounded."""
-    if x.dtype == np.uint8 or not x.size:
+    if not x.size:
         return x.astype(np.uint8)
+    if x.dtype.kind in "ui" and int(x.max()) == 1 and int(x.min()) >= 0:
+        raise InputError(
+            f"{where}: whole numbers that are all 0 or 1, which as pixels are black; save them as booleans or floats "
+            "if 1 is white"
+        )
+    if x.dtype == np.uint8:
+        return x
     if x.dtype == np.bool_:
         return x.astype(np.uint8) * np.uint8(255)
     if x.dtype.kind not in "uif":

@@ -48,6 +48,11 @@ class PairReport:
     constant: list[str]  # one side is of one colour
 
     @property
+    def readable(self) -> bool:
+        """Could any of the pairs be read?"""
+        return not self.looked_at or self.num_unreadable < self.looked_at
+
+    @property
     def warnings(self) -> list[str]:
         """What is odd, the gravest first, one line each."""
         a, b = self.num_lone

@@ -16,8 +16,9 @@ from typing import Any
 
 from ganvas.data.decode import SUFFIXES, Unreadable, header, quiet_pillow
 from ganvas.data.folder import SPLIT_FOLDERS, find_splits, is_under, walk
-from ganvas.data.source import pick_split, stat_identity
+from ganvas.data.source import open_file, pick_split, stat_identity
 from ganvas.errors import InputError
+from ganvas.files import kind_of, reason_of
 
 LAYOUTS = ("folders", "side_by_side", "table")
 TABLES = (".csv", ".tsv")
@@ -74,7 +75,7 @@ class Found:
         where = "A" if self.lone[0] else "B"
         raise InputError(
             f"{self.name}: {len(lone)} images have no partner of the same name, the first is {lone[0]} in {where}; "
-            "add or remove them, or say that the data are unpaired (paired=False)"
+            "add or remove them, or say that the data are unpaired: --set paired=false (in Python paired=False)"
         )
 
 
@@ -85,11 +86,11 @@ def find(data: Data, split: str = "train", layout: str | None = None) -> Found:
     if isinstance(data, tuple):
         a, b = (Path(side).expanduser() for side in data)
         for side in (a, b):
-            if not side.is_dir():
+            if kind_of(side) != "folder":
                 raise InputError(f"no such folder: {str(side)!r}; expected the two folders of the pairs")
         return _of_folders(f"{a.name}-{b.name}", {"train": (a, b)}, split)
     path = Path(data).expanduser()
-    if not path.exists():
+    if kind_of(path) is None:
         raise InputError(f"no such file or folder: {str(data)!r}; DATA is a folder of pairs, or a table of their paths")
     path = path if path.name else path.resolve()
     if path.is_file():
@@ -111,7 +112,7 @@ def holds_pairs(data: str | Path) -> bool:
     Files that hold both halves look like any images: they are not recognised.
     """
     path = Path(data).expanduser()
-    if path.is_file():
+    if kind_of(path) == "file":
         return path.suffix.lower() in TABLES
     if not path.is_dir():
         return False
@@ -180,7 +181,7 @@ def _folders(path: Path) -> dict[str, Path]:
             entry.name.lower(): entry for entry in sorted(path.iterdir()) if entry.is_dir() and entry.name[0] != "."
         }
     except OSError as error:
-        raise InputError(f"{path} cannot be listed: {error.strerror}") from None
+        raise InputError(f"{path} cannot be listed: {reason_of(error)}; make it readable") from None
 
 
 def _is_image(path: Path) -> bool:
@@ -230,14 +231,15 @@ def _must_be_double(folder: Path, files: list[Path]) -> None:
     """Halves are taken for granted only where every image is twice as wide as high."""
     for file in files[:: -(-len(files) // _LOOKED_AT)]:
         try:
-            with quiet_pillow(), file.open("rb") as opened:
+            with quiet_pillow(), open_file(file) as opened:
                 found = header(opened)
         except (OSError, Unreadable):
             continue
         if found.width != 2 * found.height:
             raise InputError(
                 f"{folder} holds no folders A and B, and {file.name} of {found.width}x{found.height} pixels does not "
-                "look like two squares side by side; if its halves are A and B, pass layout='side_by_side'"
+                "look like two squares side by side; if its halves are A and B, cut them apart into such folders "
+                "(in Python layout='side_by_side' does)"
             )
 
 
@@ -264,10 +266,12 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The lines of a table with their numbers; a first line without image files is a heading."""
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    table = csv.reader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-    for line, row in enumerate(table, 1):
+        if "\0" in text:
+            raise ValueError("it holds null bytes, a table is text")
+        rows = list(csv.reader(text.splitlines(), delimiter="\t" if path.suffix.lower() == ".tsv" else ","))
+    except (OSError, ValueError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {reason_of(error)}") from None
+    for line, row in enumerate(rows, 1):
         cells = [cell.strip() for cell in row]
         if not any(cells) or (line == 1 and not any(Path(cell).suffix.lower() in SUFFIXES for cell in cells)):
             continue

@@ -13,7 +13,7 @@ from PIL import Image
 from ganvas.data.build import read_headers
 from ganvas.data.decode import Header, How, Unreadable, header, look, pixels, plain
 from ganvas.data.pair_files import Found
-from ganvas.data.source import Row
+from ganvas.data.source import Row, open_file
 
 
 class PairRows:
@@ -78,7 +78,7 @@ def unlike(a: Image.Image, b: Image.Image, same_size: bool, fit: str) -> str | N
 
 def _read(path: Path, read: Callable[[Any], Any]) -> Any:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return read(file)
     except OSError as error:
         raise Unreadable(f"{path.name}: {error.strerror or error}") from None

@@ -214,7 +214,7 @@ def _native(sizes: Counter[tuple[int, int]], name: str) -> tuple[int, int]:
         shown = ", ".join(f"{width}x{height}" for (height, width), _ in sizes.most_common(3))
         more = f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
         raise InputError(
-            f"{name} holds images of {shown}{more}; pass a resolution, for instance 256, to make them equal"
+            f"{name} holds images of {shown}{more}; pass a resolution to make them equal, as resolution=256"
         )
     return next(iter(sizes))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ganvas.data.folder import SPLIT_FOLDERS
+from ganvas.data.folder import SPLIT_FOLDERS, passed_by
 
 NAMED = 50  # groups, files or sizes that a report names; the counts are of all
 _IMBALANCE = 10  # the largest class over the smallest, from which a warning is given
@@ -32,11 +32,18 @@ class Report:
     num_duplicates: int  # pictures that could go
     near_duplicates: list[list[str]]  # nearly equal thumbnails, exact duplicates not repeated
     num_near_duplicates: int
+    conflicts: list[list[str]]  # equal pixels in unlike classes
+    num_conflicts: int  # such groups
     constant: list[str]  # one colour all over
     num_constant: int
     smaller: int | None  # pictures whose shorter side is below the resolution asked for
     warnings: list[str]  # one line each
     sheet: str | None  # where the contact sheet lies
+
+    @property
+    def readable(self) -> bool:
+        """Could any picture be read?"""
+        return bool(self.modes)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
@@ -70,6 +77,9 @@ def warnings_of(report: Report, notes: dict[str, Any], resolution: int | None) -
         _unreadable(report),
         *_levels(report, notes),
         _classes(report),
+        f"{report.num_conflicts} images lie in two classes at once, a label conflict: {_some(report.conflicts[0])}"
+        if report.conflicts
+        else None,
         _copies(report.num_duplicates, report.duplicates, "exact"),
         _copies(report.num_near_duplicates, report.near_duplicates, "near"),
         f"{report.num_constant} images are of one colour: {_some(report.constant)}" if report.num_constant else None,
@@ -94,6 +104,12 @@ def _levels(report: Report, notes: dict[str, Any]) -> list[str]:
     if taken and report.kind in ("folder", "zip"):
         others = sorted(set(report.classes) - set(taken))
         out.append(f"{_some(taken)} looks like a split but counts as a class beside {_some(others)}")
+    if foreign := notes.get("foreign"):
+        out.append(f"{passed_by(foreign)} files are passed by: convert them to JPEG or PNG, or they are not trained on")
+    if empty := notes.get("empty"):
+        out.append(f"class folders without images, which are no classes: {_some(empty)}")
+    if repeated := notes.get("repeated"):
+        out.append(f"{len(repeated)} names stand twice in the zip, the last entry counts: {_some(repeated)}")
     if nested := notes.get("nested"):
         out.append(f"{nested} images lie deeper than their class folder; the first level names the class")
     if loose := notes.get("loose"):

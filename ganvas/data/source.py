@@ -6,13 +6,15 @@ their own `Items` in `folder.py`.
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -113,8 +115,31 @@ def stat_identity(path: Path, name: str | None = None) -> list[Any]:
 
     The change time is taken as well as the modification time, because copying tools restore the latter.
     """
-    stat = path.stat()
-    return [name or path.name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+    said = path.stat()
+    return [name or path.name, said.st_size, said.st_mtime_ns, said.st_ctime_ns]
+
+
+BOMB_BYTES, BOMB_RATIO = 1 << 28, 100  # what grows to more than both, in bytes and in times its size, is refused
+
+
+def is_bomb(packed: int, unpacked: int) -> bool:
+    """Does a small file claim to unpack to a huge one?  Sizes in bytes"""
+    return unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * packed
+
+
+def refuse_bomb(where: str, packed: int, unpacked: int) -> None:
+    """Raises InputError for a small file that would unpack to a huge one."""
+    if is_bomb(packed, unpacked):
+        raise InputError(
+            f"{where}: {packed:,} bytes that unpack to {unpacked:,} are no data set; fetch the file again, or unpack it"
+        )
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """The file, open; a pipe or a device, which might never end, is an OSError."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
+    return path.open("rb")
 
 
 def natural_key(name: str) -> list[Any]:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any, TextIO
 
-from ganvas.files import one_line, write_text
+from ganvas.files import one_line, printable, write_text
 
 
 class Log:
@@ -74,6 +74,7 @@ class Screen:
 
     def show(self, line: str, force: bool = False) -> None:
         """Prints the line if it is time."""
+        line = printable(line)
         now = time.monotonic()
         if not force and now - self.last < self.every:
             return
@@ -87,6 +88,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """A line that stays."""
+        line = printable(line)
         if self.live and self.width:
             self.out.write("\r" + " " * self.width + "\r")
             self.width = 0

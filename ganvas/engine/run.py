@@ -45,6 +45,7 @@ class Settings(BaseModel):
     data: str
     fit: str = "crop"
     max_unreadable: float = 0.0
+    classes: bool = True  # False: folders are no classes
     seed: int = 0
     device: str = "cpu"
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast, with penalties and weights in float32

@@ -36,7 +36,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         return None
     try:
         record = json.loads(record_path.read_text())
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError, OSError):
         return None
     if not isinstance(record, dict) or record.get("sha256") != hash_file(path):
         return None
@@ -56,7 +56,7 @@ def key_of(record: dict[str, Any]) -> str:
 
 def load_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file or of a PyTorch state dict (read with weights_only=True)."""
-    if not path.is_file():
+    if files.kind_of(path) != "file":
         raise InputError(f"weights: {path} is no file; give a state dict saved by torch.save or safetensors")
     try:
         if path.suffix == ".safetensors":

@@ -118,6 +118,28 @@ def describe(score: Score) -> str:
     return f"{score.name:<14} {score.value:.5g}{spread}{interval}   ({'; '.join(how)})"
 
 
+FEW = 1000  # images below which scores of whole sets jump by chance
+PAIRED = ("MSE", "PSNR", "SSIM", "LPIPS")  # beginnings of names of means over pairs
+
+
+def cautions(scores: Sequence[Score]) -> list[str]:
+    """What should be known before these scores are believed: how few images they stand on."""
+    records = [score.protocol for score in scores if not score.name.startswith(PAIRED)]
+    if not records:
+        return []
+    counts = {
+        "reference images": min(record.reference_count for record in records),
+        "samples": min(record.sample_count for record in records),
+    }
+    few = [f"{count:,} {what}" for what, count in counts.items() if count < FEW]
+    if not few:
+        return []
+    return [
+        f"caution: {' and '.join(few)}; scores of fewer than {FEW:,} jump by chance and are biased by the number: "
+        "compare at one number alone, and look at --seeds 3 or --intervals 200"
+    ]
+
+
 def cell(score: Score | None) -> str:
     """A score in a table."""
     if score is None:

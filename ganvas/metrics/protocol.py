@@ -12,10 +12,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ganvas.errors import InputError
+from ganvas.errors import InputError, in_words
 from ganvas.features.extractor import Extractor
 from ganvas.features.resize import RESIZES
-from ganvas.files import write_text
+from ganvas.files import kind_of, write_text
 
 FORMAT = "ganvas-scores-1"
 PACKAGES = ("ganvas", "torch", "numpy", "pillow")
@@ -146,18 +146,20 @@ def write_scores(path: Path, subject: str, scores: list[Score]) -> None:
 
 def read_scores(path: Path) -> tuple[str, list[Score]]:
     """Subject and scores of a file; raises InputError that says what is wrong with it."""
+    kind_of(path)  # says what is wrong with a name too long, a pipe, a link in a circle
     try:
         content = json.loads(path.read_text())
     except OSError as error:
         raise InputError(
             f"{path} cannot be read ({error.strerror}); give a file that `evaluate --json` wrote"
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+    except (ValueError, RecursionError):
         raise InputError(f"{path} is no JSON; give a file that `evaluate --json` wrote") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not of format {FORMAT}; give a file that `evaluate --json` wrote")
     try:
         return str(content["subject"]), [Score.model_validate(score) for score in content["scores"]]
-    except (KeyError, TypeError, ValidationError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"{path} holds no valid scores ({first}); evaluate again") from None
+    except ValidationError as error:
+        raise InputError(f"{path} holds no valid scores: {in_words(error)}; evaluate again") from None
+    except (KeyError, TypeError):
+        raise InputError(f"{path} holds no valid scores: subject and scores expected; evaluate again") from None

@@ -5,25 +5,29 @@ Here: what the folder holds, how it is written and read, and how a GAN is built 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file
 from torch import Tensor
 
 from ganvas import __version__
 from ganvas.config import Config, configure
-from ganvas.errors import InputError
-from ganvas.files import read_json, save_tensors, write_atomic, write_json, write_text
+from ganvas.errors import InputError, in_words
+from ganvas.features.extractor import hash_state as hash_of
+from ganvas.files import kind_of, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
 from ganvas.gan import GAN
 from ganvas.instances import Stored
 from ganvas.papers import PAPERS
 
 CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
 INSTANCES = "instances.safetensors"  # of models of instances: those stored, and their network where it travels
+HASH = "sha256"  # of the tensors, in the header of the weights: whole with them or absent
+UNFINISHED = "if the run was stopped before its first checkpoint, train it again"
 FORMAT = 2  # 1 held every field of the Config; 2 holds those that count.  Both are read.
 
 
@@ -53,22 +57,23 @@ def write_description(folder: Path, description: Description) -> None:
 def write_weights(folder: Path, players: dict[str, Tensor], facts: dict[str, str]) -> None:
     """model.safetensors with string facts (images seen, averaged or not) in its header, atomically."""
     tensors = {name: value.detach().cpu().contiguous() for name, value in players.items()}
-    write_atomic(folder / WEIGHTS, lambda path: save_tensors(tensors, path, facts))
+    write_atomic(folder / WEIGHTS, lambda path: save_tensors(tensors, path, {**facts, HASH: hash_of(tensors)}))
 
 
 def read(folder: Path) -> Description:
     """config.json of a model folder; raises InputError if it is not one."""
-    if not folder.is_dir():
+    if kind_of(folder) != "folder":
         raise InputError(
             f"{folder} is not a folder; expected a model folder, as ganvas train writes it, or a name of ganvas models"
         )
-    if not (folder / CONFIG).is_file():
+    if kind_of(folder / CONFIG) != "file":
         raise InputError(f"{folder} holds no {CONFIG}; expected a model folder, as ganvas train writes it")
     try:
-        description = Description(**read_json(folder / CONFIG))
-    except (ValidationError, TypeError) as error:
-        first = str(error).splitlines()[0]
-        raise InputError(f"{folder / CONFIG} does not describe a model ({first}); write the folder anew") from None
+        description = Description.model_validate(read_json(folder / CONFIG))
+    except ValidationError as error:
+        raise InputError(
+            f"{folder / CONFIG} does not describe a model: {in_words(error)}; restore the file, or train anew"
+        ) from None
     if description.format > FORMAT:
         raise InputError(
             f"{folder} has format {description.format}, this ganvas reads up to {FORMAT}; install a newer ganvas"
@@ -88,19 +93,68 @@ def config_of(description: Description) -> Config:
 def load(folder: Path, device: torch.device) -> GAN:
     """The GAN of a model folder, in evaluation mode on the device.  Raises InputError where it is damaged."""
     description = read(folder)
-    with torch.device("meta"):  # every number comes from the file: initialising would be wasted
-        gan = PAPERS[description.paper](config_of(description))
+    gan = on_meta(folder, description)
+    must_fit(folder, gan)
     gan = gan.to_empty(device="cpu")
     gan.class_names = description.class_names
-    try:
-        gan.load_model_state(read_weights(folder))
-    except RuntimeError as error:
-        raise InputError(
-            f"{folder}: weights and config.json do not belong together ({str(error).splitlines()[-1].strip()})"
-        ) from None
+    gan.load_model_state(read_weights(folder))
     if description.instances:
         gan.stored = read_instances(folder, description.instances)
     return gan.to(device).eval().requires_grad_(False)
+
+
+def on_meta(folder: Path, description: Description) -> GAN:
+    """The GAN of config.json without memory: every number comes from the file.  Raises InputError."""
+    config = config_of(description)
+    if description.class_names and len(description.class_names) != config.num_classes:
+        raise InputError(
+            f"{folder / CONFIG}: {len(description.class_names)} class_names for {config.num_classes} classes; "
+            "expected a name for each, or none"
+        )
+    try:
+        with torch.device("meta"):
+            return PAPERS[description.paper](config)
+    except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError) as error:
+        raise InputError(
+            f"{folder / CONFIG}: there are no networks of these sizes ({reason_of(error)}); restore the file"
+        ) from None
+
+
+def must_fit(folder: Path, gan: GAN) -> None:
+    """Raises InputError where model.safetensors holds other tensors than the GAN has: before memory is taken for it."""
+    expected = {name: list(value.shape) for name, value in gan.model_state().items()}
+    with opened(folder / WEIGHTS) as file:
+        found = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        kinds = {name: file.get_slice(name).get_dtype() for name in found}
+    if found == expected:
+        floats = [name for name, value in gan.model_state().items() if value.is_floating_point()]
+        odd = next((name for name in floats if not kinds[name].startswith(("F", "BF"))), None)
+        if odd is not None:
+            raise InputError(
+                f"{folder / WEIGHTS}: {odd} is of type {kinds[odd]}, expected floats; copy the folder again"
+            )
+        return
+    name = next(n for n in (*expected, *found) if expected.get(n) != found.get(n))
+    has, wants = (f"{shape}" if (shape := side.get(name)) is not None else "none" for side in (found, expected))
+    raise InputError(
+        f"{folder}: weights and config.json do not belong together: {name} is {has} in {WEIGHTS}, {wants} by {CONFIG}"
+    )
+
+
+@contextmanager
+def opened(path: Path, missing: str = UNFINISHED) -> Iterator[Any]:
+    """A file of tensors, its header read.  Raises InputError where it is missing, unreadable or damaged."""
+    if kind_of(path) != "file":
+        raise InputError(f"{path} is missing; {missing}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {reason_of(error)}") from None
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path} is damaged ({error}); copy the folder again, or use its best/ folder") from None
 
 
 def write_instances(folder: Path, kept: Stored) -> dict[str, Any]:
@@ -114,7 +168,8 @@ def write_instances(folder: Path, kept: Stored) -> dict[str, Any]:
 
 def read_instances(folder: Path, said: dict[str, Any]) -> Stored:
     """instances.safetensors of a model folder; raises InputError if it is missing or damaged."""
-    tensors = _tensors(folder / INSTANCES, "copy the folder again")
+    with opened(folder / INSTANCES, "copy the folder again") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     weights = {name.removeprefix("network."): t for name, t in tensors.items() if name.startswith("network.")}
     if "h" not in tensors or len(tensors["h"]) != said.get("count"):
         raise InputError(f"{folder / INSTANCES} and {CONFIG} do not belong together; copy the folder again")
@@ -132,22 +187,22 @@ def write(gan: GAN, folder: Path, description: Description, facts: dict[str, str
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
     """model.safetensors of a model folder; raises InputError if it is missing or damaged."""
-    return _tensors(folder / WEIGHTS, "if the run was stopped before its first checkpoint, train it again")
-
-
-def _tensors(path: Path, missing: str) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise InputError(f"{path} is missing; {missing}")
-    try:
-        return load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged ({error}); copy the folder again, or use its best/ folder") from None
+    with opened(folder / WEIGHTS) as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        recorded = (file.metadata() or {}).get(HASH)
+    again = "copy the folder again, or use its best/ folder"
+    if recorded is not None and recorded != hash_of(tensors):
+        raise InputError(f"{folder / WEIGHTS} is damaged: its numbers are not those that were written; {again}")
+    odd = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+    if odd is not None:
+        raise InputError(f"{folder / WEIGHTS}: {odd} holds numbers that are not finite, which make no images; {again}")
+    return tensors
 
 
 def read_facts(folder: Path) -> dict[str, str]:
     """The facts that stand in the header of model.safetensors."""
-    with safe_open(folder / WEIGHTS, "pt") as file:
-        return dict(file.metadata() or {})
+    with opened(folder / WEIGHTS) as file:
+        return {key: value for key, value in (file.metadata() or {}).items() if key != HASH}
 
 
 def write_card(gan: GAN, folder: Path, description: Description, score: str) -> None:

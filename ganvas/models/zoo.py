@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.files import read_json, whole_folder, write_json
+from ganvas.files import kind_of, read_json, whole_folder, write_json
 from ganvas.metrics.protocol import Score, read_scores, write_scores
 from ganvas.models import folder as model_folder
 
@@ -52,7 +52,7 @@ def names() -> list[str]:
 def find(model: str | Path) -> Path:
     """The folder of a model that is given by its folder, or by the name of one that ships; a folder comes first."""
     path = Path(model).expanduser()
-    return path if path.exists() or str(model) not in names() else SHIPPED / str(model)
+    return path if kind_of(path) or str(model) not in names() else SHIPPED / str(model)
 
 
 def shipped(name: str) -> Path:

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
+from ganvas.files import kind_of
 
+MOST_BYTES, MOST_RATIO = 1 << 28, 100  # what an archive may unpack to, in bytes or in times its size
 SUFFIXES = (".safetensors", ".npz", ".pth", ".pt", ".bin")
 
 
@@ -59,18 +61,29 @@ def read_foreign(path: str | Path) -> dict[str, Tensor]:
     A pickle is read with `weights_only=True`: it can hold tensors, and cannot run code. Anything else is refused.
     """
     path = Path(path)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise InputError(f"{path} is not a file; give a weight file ({', '.join(SUFFIXES)})")
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path.name} has an unknown ending, expected one of {', '.join(SUFFIXES)}; convert it first")
     try:
         state = _read(path)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged weights raise nearly anything: IndexError, TypeError, struct.error, ...
         raise InputError(f"{path.name} cannot be read: {_reason(error)}") from None
     return _tensors(state, path.name)
 
 
+def _not_huge(path: Path) -> None:
+    """Raises ValueError for an archive whose members unpack to far more than it has: weights do not shrink so."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(info.file_size for info in archive.infolist())
+    if unpacked > MOST_BYTES and unpacked > MOST_RATIO * path.stat().st_size:
+        raise ValueError(f"{path.stat().st_size:,} bytes that unpack to {unpacked:,} are no weights")
+
+
 def _read(path: Path) -> Any:
+    _not_huge(path)
     if path.suffix == ".safetensors":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -99,6 +112,8 @@ def _npz(handle: BinaryIO) -> dict[str, Tensor]:
 def _reason(error: Exception) -> str:
     """The first line that says something; what torch writes on refused pickles is a page."""
     text = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, pickle.UnpicklingError | ValueError | OSError | RuntimeError | EOFError):
+        return "it is damaged, or was not written by torch.save"
     if isinstance(error, pickle.UnpicklingError):
         held = text.partition("GLOBAL ")[2].split(" ")[0]
         if not held:

@@ -23,6 +23,7 @@ import numpy as np
 from torch import Tensor
 
 from ganvas.errors import InputError
+from ganvas.files import kind_of
 from ganvas.pretrained.rebuilding import MAKERS, Name, OtherType, Refused, expected, fill_array, flat_key, make_set
 
 MOST_MODULES = 100_000  # a module may stand in two places; this many nestings of that are an attack
@@ -46,7 +47,7 @@ class Record:
 def read_pickle(path: str | Path) -> Any:
     """What a pickle file holds: containers, tensors, arrays and Records.  Raises InputError, in one line"""
     path = Path(path)
-    if not path.is_file():
+    if kind_of(path) != "file":
         raise InputError(f"{path} is not a file; give a pickled network (.pkl)")
     return loads(path.read_bytes(), path.name)
 

@@ -16,6 +16,7 @@ from ganvas import data as datasets
 from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.features import Extractor
+from ganvas.files import kind_of
 from ganvas.metrics.evaluate import METRICS
 from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
@@ -32,6 +33,7 @@ def evaluate(
     data: str,
     *,
     metrics: str | None = None,
+    classes: bool = True,
     features: str = "own",
     weights: Sequence[Path] = (),
     resize: str | None = None,
@@ -55,12 +57,14 @@ def evaluate(
     n: samples, as many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean
     and spread are given.  held_out: a split that the model has not seen, for cas and memorisation; None is the test
     split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
-    Every score carries its protocol.
+    classes: False ignores the names of sub-folders.  Every score carries its protocol.
     """
     path = zoo.find(subject)
+    if kind_of(path) is None:
+        raise InputError(f"no such file or folder: {str(subject)!r}; give a model folder, or a folder of images")
     names = samples.names_of(metrics) if metrics is not None else None
     device = device or torch.device("cpu")
-    is_model = (path / model_folder.CONFIG).is_file()
+    is_model = kind_of(path / model_folder.CONFIG) == "file"
     if is_model and PAPERS[model_folder.read(path).paper].reads == "pairs":
         return _subject(path), _translations(path, data, names, split, weights, device, progress)
     split = split or "train"
@@ -70,16 +74,21 @@ def evaluate(
         return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
-    how: dict[str, Any] = {"split": split}
+    if weights and features == "own":
+        raise InputError(
+            f"--weights {weights[0]} given with features own, which are trained here; add --features inception"
+        )
+    how: dict[str, Any] = {"split": split, "classes": classes}
     gan, images = None, None
     if is_model:
         gan = model_folder.load(path, device)
         training = model_folder.read(path).training
         how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
         how |= {"fit": training.get("fit", "crop"), "max_unreadable": training.get("max_unreadable", 0.0)}
+        how["classes"] = classes and training.get("classes", True)
         how["channels"] = how["channels"] if gan.config.resolution else None
     else:
-        images = _samples_of(path)
+        images = _samples_of(path, classes)
         if truncation is not None or standing:
             raise InputError(f"{path} is a folder of images; --truncation and --standing are for models")
         how |= {"resolution": images.x.shape[2], "channels": images.x.shape[1]}
@@ -150,18 +159,18 @@ def _subject(path: Path) -> str:
     return f"{whole.parent.name}/best" if whole.name == "best" else whole.name
 
 
-def _samples_of(path: Path) -> Images:
+def _samples_of(path: Path, classes: bool) -> Images:
     """A folder of samples, all of one size: a resize would be part of what is measured.  Raises InputError."""
-    native = datasets.peek(path).native
+    native = datasets.peek(path, classes=classes).native
     if native is None or native[0] != native[1]:
         size = f"{native[1]}x{native[0]}" if native else "several sizes"
         raise InputError(f"{path} holds images of {size}; expected square ones of one size, as samples are")
-    return datasets.load(path)
+    return datasets.load(path, classes=classes)
 
 
 def _splits(data: str, reference: Images) -> list[str]:
     """The splits of a data set, but for the one that is the reference."""
-    kind = datasets.peek(data, split=str(reference.preprocessing["split"]))
+    kind = datasets.peek(data, split=str(reference.preprocessing["split"]), classes=reference.y is not None)
     return [name for name in kind.splits if name != reference.preprocessing["split"]]
 
 

@@ -161,12 +161,17 @@ def test_the_card_of_points_speaks_of_coordinates(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "cannot be read"),
-        ("[1]", "does not describe a model"),
-        ("{}", "does not describe a model"),
-        ('{"paper": 3, "config": {}}', "does not describe a model"),
-        ('{"paper": "wgan", "config": [], "format": 1}', "does not describe a model"),
-        ("\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), "cannot be read"),
+        ("{", "is damaged"),
+        ("[" * 100_000, "is nested too deeply"),
+        ('{"paper": "wgan", "config": ' + '{"a":' * 100_000, "is nested too deeply"),
+        ("[1]", "does not describe a model: it is no table of fields"),
+        ("{}", "does not describe a model: paper is missing"),
+        ('{"paper": 3, "config": {}}', "model: paper=3 given, expected a valid string"),
+        (
+            '{"paper": "wgan", "config": [], "format": 1}',
+            r"model: config=\[\] given, expected a valid dictionary",
+        ),
+        ("\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), "is damaged"),
     ],
 )
 def test_a_damaged_description_is_one_line(text: str, says: str, tmp_path: Path) -> None:
