@@ -53,7 +53,7 @@ COMMANDS = {
 class Parser(argparse.ArgumentParser):
     """argparse whose complaints are one line, and come from the command that was typed."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[argparse.Namespace, list[str]]:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse has it; what a command does not know is its own complaint, with its own --help."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
+from ganvas.files import reason_of
 from ganvas.pretrained.foreign import Imported, need, read_foreign
 
 FORMAT = "pytorch-pretrained-BigGAN"
@@ -41,8 +42,8 @@ def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
         raise InputError(f"{config} is missing; give the config.json that was published with the weights")
     try:
         values = json.loads(config.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise InputError(f"{config} is not JSON ({error})") from None
+    except (ValueError, OSError, RecursionError) as error:
+        raise InputError(f"{config} is not JSON ({reason_of(error)})") from None
     return convert(read_foreign(weights[0]), values, bake=bake)
 
 
@@ -56,8 +57,8 @@ def load(folder: str | Path, truncation: float = 1.0, bake: bool = False) -> Imp
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} has no config.json; put the one published with the weights there") from None
-    except ValueError as error:
-        raise InputError(f"{folder / 'config.json'} is no JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{folder / 'config.json'} is no JSON: {reason_of(error)}") from None
     return convert(read_foreign(files[0]), config, truncation, bake)
 
 
