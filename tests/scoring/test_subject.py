@@ -68,7 +68,9 @@ def test_the_reference_is_decoded_as_the_training_images_were(
     load, decoded = subject.datasets.load, []
     monkeypatch.setattr(subject.datasets, "load", lambda data, **how: decoded.append(how) or load(data, **how))
     subject.evaluate(model, "digits", metrics="fid")
-    assert decoded == [{"split": "train", "classes": True, "resolution": 8, "channels": 1, "fit": "pad", "max_unreadable": 0.25}]
+    assert decoded == [
+        {"split": "train", "classes": True, "resolution": 8, "channels": 1, "fit": "pad", "max_unreadable": 0.25}
+    ]
 
 
 def test_a_runs_best_bears_the_runs_name(tmp_path: Path) -> None:
