@@ -181,10 +181,15 @@ class GAN(nn.Module, Generic[C]):
 
     def rule(self, player: str) -> Rule:
         """How the player's optimiser steps now; a player named X has the learning rate `X_lr`."""
-        c, share = self.config, min(self.images_seen / self.config.images, 1.0)
-        factor = {"constant": 1.0, "linear": 1.0 - share, "cosine": 0.5 * (1.0 + math.cos(math.pi * share))}
-        lr = getattr(c, f"{player}_lr") * factor[c.lr_schedule]
+        c = self.config
+        lr = getattr(c, f"{player}_lr") * self.lr_share()
         return Rule(c.optimizer, lr, (float(c.beta1), float(c.beta2)), c.eps)
+
+    def lr_share(self) -> float:
+        """What is left of the learning rates now, by `lr_schedule`: 1 to 0."""
+        share = min(self.images_seen / self.config.images, 1.0)
+        left = {"constant": 1.0, "linear": 1.0 - share, "cosine": 0.5 * (1.0 + math.cos(math.pi * share))}
+        return left[self.config.lr_schedule]
 
     def decay(self) -> float:
         """Of the average at this iteration: 0 (a copy) before `ema_start`, then `ema`, or less while it warms up."""
@@ -367,7 +372,10 @@ class GAN(nn.Module, Generic[C]):
 
     # ---- translation: an image to an image of the other domain
     def toward(self, to: str) -> nn.Module:
-        """The network that makes images of domain "a" or "b"; it has `channels_in`.  Raises InputError without one."""
+        """The network that makes images of domain "a" or "b".  Raises InputError without one.
+
+        It has `channels_in`, and `in_tiles(x, tile, progress)` for images too large to be made at once.
+        """
         raise InputError(f"{self.title} makes images of seeds, not of images; use sample")
 
     def translate(self, image: Any, to: str = "b", tile: int = 0) -> Any:

@@ -18,7 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", metavar="IN", help="images, folders of images, or patterns as 'in/*.jpg'")
     parser.add_argument("--to", choices=["a", "b"], default="b", help="the domain of the outputs (default: b)")
     parser.add_argument("--out", type=pathname, required=True, metavar="DIR", help="one PNG an input, of the same name")
-    parser.add_argument("--tile", type=positive, default=0, metavar="PIXELS", help="work in tiles, for large images")
+    parser.add_argument(
+        "--tile",
+        type=positive,
+        default=0,
+        metavar="PIXELS",
+        help="work in tiles, for images that memory would not hold; the result is the same",
+    )
     parser.add_argument(
         "--resize", action="store_true", help="to the size of the training images first (default: their own size)"
     )
@@ -51,7 +57,7 @@ def run(args: argparse.Namespace) -> None:
     for i, (out, path) in enumerate(outputs.items()):
         try:
             picture = translation.picture(path, channels, size)
-            made = translation.translate(gan, picture, args.to, args.tile)
+            made = translation.translate(gan, picture, args.to, args.tile, shown(f"{path.name}, tile"))
         except InputError as error:
             failed[str(path)] = str(error)
             continue
@@ -79,17 +85,15 @@ def inputs(given: list[str]) -> dict[str, Path]:
         path = Path(text).expanduser()
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-            named = {str(p.relative_to(path).with_suffix("")): p for p in files}
-        elif path.exists():
-            named = {path.stem: path}
+            named = [(str(p.relative_to(path).with_suffix("")), p) for p in files]
         else:
-            named = {p.stem: p for p in matching(path) if p.is_file()}
+            named = [(p.stem, p) for p in ([path] if path.exists() else matching(path)) if p.is_file()]
         if not named:
             what = "holds no images" if path.is_dir() else "is no file, and no file fits it as a pattern"
             raise InputError(f"{text} {what}; give images, a folder of them, or a pattern as 'in/*.jpg'")
-        if twice := next((name for name in named if name in found and found[name] != named[name]), None):
-            raise InputError(f"{found[twice]} and {named[twice]} would both become {twice}.png; translate them apart")
-        found |= named
+        for name, file in named:
+            if found.setdefault(name, file) != file:
+                raise InputError(f"{found[name]} and {file} would both become {name}.png; translate them apart")
     return found
 
 

@@ -28,6 +28,8 @@ SIXTEEN = ("PNG", "PPM")  # formats whose 16 bits Pillow may hold in 32
 
 _WHITE = 255
 _GREY_MODES = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # of 8 bits, by number of channels
+OPACITY = (2, 4)  # numbers of channels of which the last is opacity
 _ALPHA_MODES = frozenset({"LA", "La", "RGBA", "RGBa", "PA"})
 _ORIENTATION = 0x0112  # EXIF tag; values 2..8 mirror or turn
 _TURNS = {
@@ -113,8 +115,8 @@ def plain(image: Image.Image) -> Image.Image:
 
 
 def pixels(image: Image.Image, how: How) -> np.ndarray:
-    """A plain picture -> uint8 [C, R, R]; with four channels the last is opacity."""
-    wanted = {1: "L", 3: "RGB", 4: "RGBA"}[how.channels]
+    """A plain picture -> uint8 [C, R, R]; of two or four channels the last is opacity."""
+    wanted = MODES[how.channels]
     if image.mode != wanted:
         image = image.convert(wanted)
     x = np.asarray(_fitted(image, how))

@@ -20,8 +20,8 @@ MIN_CELL = 48  # small images are enlarged, pixel by pixel, to at least this man
 
 
 def to_pil(x: np.ndarray) -> Image.Image:
-    """uint8 [C, H, W] with C 1 or 3 -> a picture"""
-    return Image.fromarray(x[0] if x.shape[0] == 1 else np.ascontiguousarray(x[:3].transpose(1, 2, 0)))
+    """uint8 [C, H, W] -> a picture: grey or RGB, of 2 or 4 channels with opacity"""
+    return Image.fromarray(x[0] if x.shape[0] == 1 else np.ascontiguousarray(x.transpose(1, 2, 0)))
 
 
 def grid(x: np.ndarray, columns: int | None = None, gap: int = 2) -> Image.Image:

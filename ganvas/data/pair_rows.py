@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from ganvas.data.build import read_headers
-from ganvas.data.decode import Header, How, Unreadable, header, look, pixels, plain
+from ganvas.data.decode import OPACITY, Header, How, Unreadable, header, look, pixels, plain
 from ganvas.data.pair_files import Found
 from ganvas.data.source import Row, open_file
 
@@ -42,8 +42,8 @@ class PairRows:
         return self.header(i), self.pictures(i)[0]
 
     def pictures(self, i: int) -> list[Image.Image]:
-        """Each side of row i, upright and of its own size; opaque unless some side has four channels."""
-        transparent = 4 in self._channels
+        """Each side of row i, upright and of its own size; opaque unless some side has opacity."""
+        transparent = any(c in OPACITY for c in self._channels)
 
         def one(files: dict[str, Path]) -> Image.Image:
             return _read(files[self._names[i]], lambda file: look(file, transparent)[1])
@@ -60,7 +60,7 @@ class PairRows:
         images = self.pictures(i)
         if len(images) == 2 and (trouble := unlike(images[0], images[1], self._same_size, how.fit)):
             raise Unreadable(trouble)
-        opaque = [image if c == 4 else plain(image) for image, c in zip(images, self._channels)]
+        opaque = [image if c in OPACITY else plain(image) for image, c in zip(images, self._channels)]
         parts = [pixels(image, replace(how, channels=c)) for image, c in zip(opaque, self._channels)]
         sizes = [side for image in images for side in (image.height, image.width)]
         return np.concatenate(parts), tuple(sizes[:2] if sizes[:2] == sizes[2:] else sizes)

@@ -18,7 +18,7 @@ import numpy as np
 from ganvas.data import grid, made_pairs
 from ganvas.data.build import Progress, refuse, write
 from ganvas.data.cache import digest, opened
-from ganvas.data.decode import FITS, How, pixels, quiet_pillow
+from ganvas.data.decode import FITS, MODES, How, pixels, quiet_pillow
 from ganvas.data.pair_files import Data, Found, find
 from ganvas.data.pair_rows import PairRows, channels_of, headers
 from ganvas.data.source import Content, Source, pick_split
@@ -86,7 +86,7 @@ def load_pairs(
 ) -> Pairs:
     """One split of DATA: a path, two folders as a tuple, or one of `made_pairs.MADE`.
 
-    channels: 1 grey, 3 RGB, 4 RGB and opacity. fit: "stretch" (to the resolution whatever the shape, as the authors
+    channels: 1 grey, 3 RGB, 2 and 4 with opacity. fit: "stretch" (to the resolution whatever the shape, as the authors
     do), "crop" (centre) or "pad" (with white). paired: None, as the names say. max_unreadable: the share of pairs that
     may be left out. Raises InputError in one line.
     """
@@ -231,9 +231,9 @@ def _sides(channels: Channels) -> tuple[int | None, int | None]:
     """The channels of A and of B."""
     a, b = channels if isinstance(channels, tuple) else (channels, channels)
     for side in (a, b):
-        if side not in (None, 1, 3, 4):
+        if side not in (None, *MODES):
             raise InputError(
-                f"channels={channels}, expected 1 (grey), 3 (RGB) or 4 (RGB and opacity), or a pair of them"
+                f"channels={channels}, expected 1 (grey), 3 (RGB), 2 or 4 (with opacity), or a pair of them"
             )
     return a, b
 

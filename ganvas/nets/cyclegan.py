@@ -10,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas import config
+from ganvas.config import only
 from ganvas.errors import InputError
-from ganvas.ops.tiles import crop, pad_to_multiple
+from ganvas.nets import cyclegan_tiles
+from ganvas.ops.tiles import Progress, crop, pad_to_multiple
 
 SMALLEST = 5  # pixels a side from which G works: mirrored to 8, which leaves 2 to be mirrored inside the blocks
 
@@ -100,6 +103,10 @@ class Generator(nn.Module):
             h = instance_norm(up(h)).relu()
         return crop(self.last(h).tanh(), height, width)
 
+    def in_tiles(self, x: Tensor, tile: int, progress: Progress | None = None) -> Tensor:
+        """What `forward` makes of x without dropout, in tiles of about `tile` pixels a side, for large images."""
+        return cyclegan_tiles.in_tiles(self, x, tile, progress)
+
 
 class Discriminator(nn.Module):
     """4x4 convolutions, LeakyReLU 0.2, one score for each patch; 70x70 pixels with the paper's three layers.
@@ -143,17 +150,28 @@ class Discriminator(nn.Module):
         return last(h)
 
 
-def generators(channels_A: int, channels_B: int, width: int, num_blocks: int, dropout: bool) -> nn.ModuleDict:
+class Config(config.Config):
+    """What chooses the networks: those of the released code.  `channels` are those of domain B."""
+
+    channels_A: int = 3
+    G_width: int = 64
+    D_width: int = only(64, G_only=False)
+    num_blocks: int = 9  # residual blocks of either generator
+    num_layers: int = only(3, G_only=False)  # strided layers of D; 3 judge patches of 70 pixels
+    dropout: bool = False  # in the blocks, in training alone
+    G_only: bool = False  # imported generators whose D was never published
+
+
+def generators(c: Config) -> nn.ModuleDict:
     """AB makes images of B from those of A, BA the reverse."""
-    return nn.ModuleDict({
-        "AB": Generator(channels_A, channels_B, width, num_blocks, dropout),
-        "BA": Generator(channels_B, channels_A, width, num_blocks, dropout),
-    })  # fmt: skip
+    ways = {"AB": (c.channels_A, c.channels), "BA": (c.channels, c.channels_A)}
+    return nn.ModuleDict({way: Generator(*ends, c.G_width, c.num_blocks, c.dropout) for way, ends in ways.items()})
 
 
-def discriminators(channels: dict[str, int], width: int, num_layers: int) -> nn.ModuleDict:
-    """One for each domain.  channels: of the images of each"""
-    return nn.ModuleDict({side: Discriminator(num, width, num_layers) for side, num in channels.items()})
+def discriminators(c: Config) -> nn.ModuleDict:
+    """One for each domain, named by what it judges."""
+    sides = {"A": c.channels_A, "B": c.channels}
+    return nn.ModuleDict({side: Discriminator(channels, c.D_width, c.num_layers) for side, channels in sides.items()})
 
 
 def init_normal(layer: nn.Module) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -58,8 +59,20 @@ class Pool(nn.Module):
         return torch.where(filling | ~coin, new, old).to(image.dtype)
 
 
+@dataclass(frozen=True)
+class Fakes:
+    """What D is shown as fakes of domains A and B, and the cycled images if it judges those.  [N, C, H, W]"""
+
+    A: Tensor
+    B: Tensor
+    cycled_A: Tensor | None = None
+    cycled_B: Tensor | None = None
+
+
 class Pools(nn.Module):
     """A pool for each of several kinds of images.  shapes: name -> (C, H, W)"""
+
+    shown: Fakes | None = None  # from G's step to D's in one iteration; no buffer, so no checkpoint has it
 
     def __init__(self, size: int, shapes: dict[str, tuple[int, ...]]) -> None:
         super().__init__()
@@ -77,3 +90,9 @@ class Pools(nn.Module):
             for i, (name, pool) in enumerate(self.pools.items())
         }
         return {**images, **shown}
+
+    def keep(self, parts: list[dict[str, Tensor]]) -> None:
+        """The `after` of G's step: what its loss kept, `coins` and `slots` from `draw` among it, becomes `shown`."""
+        kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+        coins, slots = kept.pop("coins"), kept.pop("slots")
+        self.shown = Fakes(**self.exchange(kept, coins, slots))

@@ -1,14 +1,22 @@
-"""Images of sizes that a network does not take: odd sides are padded and cropped, large images go tile by tile."""
+"""Images of sizes that a network does not take: odd sides are padded and cropped, large images go tile by tile.
+
+Tiles here are exact: each is computed with a border of its neighbours, which is thrown away, so nothing is blended and
+there is no seam.  What sees the whole image, as instance norm does, needs a pass of its own (nets/cyclegan_tiles.py).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ganvas.errors import InputError
+
+Progress = Callable[[int, int], None]
+Place = tuple[slice, slice]  # rows and columns
 
 
 def pad_to_multiple(x: Tensor, multiple: int) -> Tensor:
@@ -35,71 +43,60 @@ def by_tiles(
     fn: Callable[[Tensor], Tensor],
     x: Tensor,
     tile: int,
-    overlap: int,
+    halo: int,
+    progress: Progress | None = None,
     *,
-    margin: int = 0,
-    multiple: int = 4,
-    progress: Callable[[int, int], None] | None = None,
+    multiple: int = 1,
+    up: int = 1,
+    down: int = 1,
 ) -> Tensor:
-    """fn over an image of any size in tiles that are blended where they overlap.  [N, C, H, W] -> [N, C', H, W]
+    """fn(x), computed in tiles of `tile` pixels a side and put together, on x's device.  [N, C, H, W] -> [N, C', h, w]
 
-    fn: an image [N, C, h, w] -> [N, C', h, w], on any device; the result lies on that of x, so memory holds x, the
-    result and one tile (of `tile` to `tile + multiple - 1` pixels a side).  Neighbours share `overlap` pixels or more;
-    of these `margin` next to each inner edge are thrown away, and between them the weight falls linearly.
-    `multiple`: the product of fn's strides; every tile begins at a multiple of it, or its grid would be shifted.
-
-    What holds: if an output pixel depends on inputs at most `margin` pixels away and on nothing else, the result is
-    fn(x), the image's own border included (up to rounding).  With instance norm it is not: each tile is normalised by
-    its own mean and variance, so a tile of sky comes out otherwise than the same sky in the whole image.  The blending
-    then hides the seam and does not undo the difference; take tiles as large as memory allows, and at best as large as
-    the images of the training, whose statistics the network knows.  No gradient is kept.
+    Equal to fn(x) up to rounding, the image's own border included, if an output pixel depends on inputs at most `halo`
+    pixels away and on nothing else.  `multiple`, `up`, `down`: as in `parts`.  No gradient is kept.
     """
-    if tile < 1 or not 0 <= 2 * margin <= overlap or overlap > tile - multiple:
-        raise InputError(
-            f"tile {tile}, overlap {overlap} and margin {margin} do not fit; expected 2 margin <= overlap <= "
-            f"tile - {multiple}"
-        )
-    rows = _windows(x.shape[2], tile, overlap, margin, multiple)
-    columns = _windows(x.shape[3], tile, overlap, margin, multiple)
     out: Tensor | None = None
-    for i, (top, vertical) in enumerate(rows):
-        for j, (left, horizontal) in enumerate(columns):
-            here = (..., slice(top, top + len(vertical)), slice(left, left + len(horizontal)))
-            part = fn(x[here]).to(x.device)
-            if part.shape[-2:] != x[here].shape[-2:]:
-                given, expected = list(part.shape[-2:]), list(x[here].shape[-2:])
-                raise InputError(f"the network makes {given} pixels of {expected}; tiles need a size that it keeps")
-            if out is None:
-                out = part.new_zeros(*part.shape[:-2], *x.shape[-2:])
-            out[here] += part * torch.outer(vertical, horizontal).to(part)
-            if progress is not None:
-                progress(i * len(columns) + j + 1, len(rows) * len(columns))
+    for i, (place, part) in enumerate(parts(fn, x, tile, halo, multiple=multiple, up=up, down=down)):
+        if out is None:
+            out = part.new_empty(*part.shape[:2], *(side * up // down for side in x.shape[2:]), device=x.device)
+        out[(..., *place)] = part
+        if progress is not None:
+            progress(i + 1, count(x, tile))
     assert out is not None
     return out
 
 
-def _windows(side: int, tile: int, overlap: int, margin: int, multiple: int) -> list[tuple[int, Tensor]]:
-    """Where the tiles along one axis begin, and their weights, which sum to 1 at every pixel: float64 [length] each."""
-    if side < tile + multiple:
-        return [(0, torch.ones(side, dtype=torch.float64))]
-    step = (tile - overlap) // multiple * multiple
-    count = 1 - (tile - side) // step  # rounded up
-    starts = [(side - tile) * i // (count - 1) // multiple * multiple for i in range(count)]
-    ends = [start + tile for start in starts[:-1]] + [side]
-    weights = [_ramps(start, end, side, overlap, margin) for start, end in zip(starts, ends)]
-    total = torch.zeros(side, dtype=torch.float64)
-    for start, weight in zip(starts, weights):
-        total[start : start + len(weight)] += weight
-    return [(start, weight / total[start : start + len(weight)]) for start, weight in zip(starts, weights)]
+def parts(
+    fn: Callable[[Tensor], Tensor], x: Tensor, tile: int, halo: int, *, multiple: int = 1, up: int = 1, down: int = 1
+) -> Iterator[tuple[Place, Tensor]]:
+    """fn over x by tiles: where in fn(x) each part belongs, and the part, which fn may leave on another device.
+
+    fn makes images [N, C', h up / down, w up / down] of images [N, C, h, w].  `multiple`: the product of fn's strides;
+    tiles and their borders begin at multiples of it, or the grid of the strides would be shifted.  Raises InputError
+    where fn makes another size.
+    """
+    rows, columns = (_spans(side, tile, halo, multiple) for side in x.shape[2:])
+    for top, bottom, above, below in rows:
+        for left, right, before, beyond in columns:
+            made = fn(x[..., above:below, before:beyond])
+            expected = [(below - above) * up // down, (beyond - before) * up // down]
+            if list(made.shape[2:]) != expected:
+                raise InputError(f"the network makes {list(made.shape[2:])} pixels where a tile needs {expected}")
+            place = slice(top * up // down, bottom * up // down), slice(left * up // down, right * up // down)
+            origin = above * up // down, before * up // down
+            inner = [slice(p.start - o, p.stop - o) for p, o in zip(place, origin)]
+            yield place, made[..., inner[0], inner[1]]
 
 
-def _ramps(start: int, end: int, side: int, overlap: int, margin: int) -> Tensor:
-    """1 inside, falling to 0 towards inner edges; the edge of the image is not one.  -> float64 [end - start]"""
-    at = torch.arange(start, end, dtype=torch.float64)
-    length = overlap - 2 * margin + 1
-    weight = torch.ones(end - start, dtype=torch.float64)
-    if start > 0:
-        weight *= ((at - start - margin + 1) / length).clamp(0, 1)
-    if end < side:
-        weight *= ((end - margin - at) / length).clamp(0, 1)
-    return weight
+def count(x: Tensor, tile: int) -> int:
+    """Tiles that such an image is cut into."""
+    return math.prod(-(-side // tile) for side in x.shape[2:])
+
+
+def _spans(side: int, tile: int, halo: int, multiple: int) -> list[tuple[int, int, int, int]]:
+    """Where tiles along one axis begin and end, and where they do with their border."""
+    if tile < multiple or tile % multiple or halo < 0:
+        raise InputError(f"tiles of {tile} pixels with {halo} around given, expected multiples of {multiple}, and 0 up")
+    border = -(-halo // multiple) * multiple
+    starts = range(0, side, tile)
+    return [(i, min(i + tile, side), max(0, i - border), min(i + tile + border, side)) for i in starts]

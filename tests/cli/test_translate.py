@@ -122,11 +122,14 @@ def test_a_broken_input_is_named_and_the_others_are_done(
 def test_what_is_typed_wrongly(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture(tmp_path / "x/one.png", 1)
     picture(tmp_path / "y/one.png", 2)
+    for name in ("two.png", "two.jpg"):
+        picture(tmp_path / "twins" / name, 3)
     (tmp_path / "void").mkdir()
     for inputs, said in (
         (["missing.png"], "missing.png is no file"),
         ([str(tmp_path / "void")], "holds no images"),
         ([str(tmp_path / "x/one.png"), str(tmp_path / "y")], "would both become one.png"),
+        ([str(tmp_path / "twins")], "would both become two.png"),
     ):
         assert main(["translate", str(model), *inputs, "--out", str(tmp_path / "out")]) == 2
         assert said in capsys.readouterr().err
@@ -214,16 +217,47 @@ def test_a_picture_a_path_and_a_tensor_are_translated_alike(tmp_path: Path) -> N
         tiny.build("wgan").translate(x)
 
 
-def test_tiles_cover_a_large_image(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_image_in_tiles_is_the_same(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     gan = tiny.build("csgan", channels_A=3, channels=3)
-    sizes: list[tuple[int, ...]] = []
-    gan.G["AB"].register_forward_hook(lambda net, given, made: sizes.append(tuple(made.shape[2:])))
+    sizes: list[int] = []
+    gan.G["AB"].first.register_forward_hook(lambda net, given, made: sizes.append(max(made.shape[2:])))
     x = torch.rand(3, 150, 90, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    made = gan.translate(x, tile=64)
-    assert made.shape == x.shape
-    assert len(sizes) > 3
-    assert max(max(size) for size in sizes) < 72
+    whole = gan.translate(x)
+    sizes.clear()
+    torch.testing.assert_close(gan.translate(x, tile=64), whole, rtol=0, atol=1e-4)
+    assert 0 < max(sizes) <= 64 + 16
     assert torch.equal(gan.translate(x[:, :60, :60], tile=64), gan.translate(x[:, :60, :60]))
     with pytest.raises(InputError, match="64 or more"):
         gan.translate(x, tile=32)
     assert translation.SMALLEST_TILE == 64
+    picture(tmp_path / "large.png", 4, (150, 90))
+    for more in ([], ["--tile", "64"]):
+        command = ["translate", str(model), str(tmp_path / "large.png"), "--to", "a", "--device", "cpu", *more]
+        assert main([*command, "--out", str(tmp_path / str(len(more)))]) == 0
+    assert "large.png, tile: " in capsys.readouterr().err
+    made = [opened(tmp_path / str(n) / "large.png").astype(int) for n in (0, 2)]
+    assert abs(made[0] - made[1]).max() <= 1
+
+
+@pytest.mark.parametrize(("channels_A", "channels"), [(1, 2), (2, 4), (4, 1), (3, 3)])
+def test_domains_of_one_to_four_channels(tmp_path: Path, channels_A: int, channels: int) -> None:
+    """Grey and RGB, and either with opacity, from the files to the outputs."""
+    modes = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+    for i, name in enumerate("abcdefghijkl"):
+        for side, number in (("A", channels_A), ("B", channels)):
+            rng = np.random.default_rng(i)
+            x = rng.integers(0, 256, (16, 16, number), np.uint8).squeeze()
+            path = tmp_path / "data" / side / f"{name}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(x, modes[number]).save(path)
+    more = [*TINY[:-4], f"channels_A={channels_A}", f"channels={channels}", *TINY[-4:]]
+    args = ["train", "csgan", "--data", str(tmp_path / "data"), "--resolution", "16", *more, "--images", "4"]
+    assert main([*args, "--out", str(tmp_path / "run")]) == 0
+    gan = ganvas.load(tmp_path / "run", "cpu")
+    source = tmp_path / "data/A/a.png"
+    made = gan.translate(source)
+    assert made.mode == modes[channels]
+    x = opened(source).reshape(16, 16, channels_A)
+    as_tensor = gan.translate(to_float(torch.from_numpy(x.copy()).permute(2, 0, 1)))
+    np.testing.assert_array_equal(np.asarray(made).reshape(16, 16, channels), to_uint8(as_tensor).permute(1, 2, 0))
+    assert gan.translate(made, to="a").mode == modes[channels_A]

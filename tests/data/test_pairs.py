@@ -271,7 +271,7 @@ def test_decoded_once_and_again_when_a_file_changes(tmp_path: Path, cache_folder
     ("options", "says"),
     [
         ({"fit": "squash"}, "fit='squash', expected one of"),
-        ({"channels": 2}, "channels=2, expected 1"),
+        ({"channels": 5}, "channels=5, expected 1"),
         ({"channels": (3, 5)}, r"channels=\(3, 5\), expected 1"),
         ({"resolution": 0}, "resolution=0, expected"),
         ({"resolution": (8, 5000)}, r"resolution=\(8, 5000\), expected"),

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.ops.pool import Pool
+from ganvas.ops.pool import Fakes, Pool, Pools
 
 
 def numbered(*values: float) -> Tensor:
@@ -113,3 +113,24 @@ def test_coins_are_fair_and_slots_reach_all() -> None:
 def test_a_negative_size_is_one_line() -> None:
     with pytest.raises(InputError, match="a pool of -1 images given"):
         Pool(-1, 3, 8, 8)
+
+
+def test_what_the_parts_of_a_step_kept_becomes_one_record_for_d() -> None:
+    pools = Pools(2, {"A": (2, 3, 4), "B": (2, 3, 4)})
+    assert pools.shown is None
+    kept = [
+        {
+            "A": numbered(a), "B": numbered(-a), "cycled_A": numbered(a + 0.5), "cycled_B": numbered(0.0),
+            "coins": torch.tensor([[True, False]]), "slots": torch.tensor([[0, 1]]),
+        }
+        for a in (1.0, 2.0, 3.0)
+    ]  # fmt: skip
+    pools.keep(kept)
+    shown = pools.shown
+    assert isinstance(shown, Fakes)
+    assert numbers(shown.A) == [1, 2, 1], "the third comes to a full pool, whose first it replaces"
+    assert numbers(shown.B) == [-1, -2, -3], "tails: the new one is shown and not stored"
+    assert shown.cycled_A is not None
+    assert numbers(shown.cycled_A) == [1.5, 2.5, 3.5], "cycled images go past the pools"
+    assert numbers(pools.pools["A"].images) == [3, 2]
+    assert not any("shown" in name for name in pools.state_dict())

@@ -147,7 +147,7 @@ def iterations(gan: GAN, state: Any, count: int, data: PairSet) -> list[Any]:
         iterate(gan, real, state.optimisers, partial(rng.generator, "step", 0, gan.iteration))
         gan.images_seen += n
         gan.iteration += 1
-        shown.append(gan.shown)
+        shown.append(gan.pools.shown)
     return shown
 
 
