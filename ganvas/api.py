@@ -66,11 +66,17 @@ def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estim
 def load_data(paper: str, settings: Settings, config: Config, screen: Screen) -> Dataset:
     """The rows that a recipe trains on, decoded."""
     reader = datasets.READERS[PAPERS[paper].reads]
-    progress = decoding(screen)
-    return reader.load(
-        settings.data,
-        Wanted(config.shape, settings.fit, settings.max_unreadable, progress, config.reading(), settings.classes),
+    wanted = Wanted(
+        config.shape,
+        settings.fit,
+        settings.max_unreadable,
+        decoding(screen),
+        config.reading(),
+        settings.classes,
+        screen.say,
+        stage(screen),
     )
+    return reader.load(settings.data, wanted)
 
 
 def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None = None, note: str = "") -> Outcome:
@@ -211,3 +217,8 @@ def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: S
 def decoding(screen: Screen) -> Any:
     """A progress callback for decoding."""
     return lambda done, total: screen.show(f"decoding {done:,} of {total:,} images")
+
+
+def stage(screen: Screen) -> Any:
+    """A progress callback for what else is made of the data."""
+    return lambda what, done, total: screen.show(f"{what}: {done:,} of {total:,}", force=done == total)

@@ -64,3 +64,5 @@ class Wanted:
     progress: Callable[[int, int], None] | None = None
     options: dict[str, Any] = field(default_factory=dict)  # what a reader of its own needs: the paper's `reading`
     classes: bool = True  # False: the folders' names are no labels
+    say: Callable[[str], None] = lambda line: None  # lines for people, of work that takes long
+    stage: Callable[[str, int, int], None] | None = None  # of such work: what is done, so many, of how many

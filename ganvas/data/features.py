@@ -6,21 +6,29 @@ from pathlib import Path
 
 import numpy as np
 
-from ganvas.data import prepare
-from ganvas.data.build import Progress
+from ganvas.data import nearest, prepare
+from ganvas.data.dataset import Wanted
 from ganvas.data.images import Images
-from ganvas.data.store import Store
+from ganvas.data.store import Store, read
 from ganvas.features import Extractor, extractor
 from ganvas.files import user_cache
 
 
-def network(images: Images, features: str, weights: Path | None = None) -> Extractor:
+def network(images: Images, features: str, weights: Path | None = None, device: str = "cpu") -> Extractor:
     """The network of that name; one that is trained on the data is kept in the cache.  Raises InputError."""
     data = (np.array(images.x), images.y) if features.startswith("own") else None
-    return extractor(features, weights=weights, data=data, cache=user_cache() / "features" / "networks")
+    return extractor(features, weights=weights, data=data, cache=user_cache() / "features" / "networks", device=device)
 
 
-def prepared(images: Images, features: str, k: int, progress: Progress | None = None) -> Store:
-    """The store of a data set from the cache, made if it is missing."""
-    shown = None if progress is None else lambda what, done, total: progress(done, total)
-    return prepare.prepare(images, features, lambda: network(images, features), k, progress=shown)
+def prepared(images: Images, features: str, k: int, wanted: Wanted) -> Store:
+    """The store of a data set from the cache; what is missing is made, and said.  Raises InputError.
+
+    A store that was made by weights from a file needs no file again.
+    """
+    found = read(prepare.place(images, features))
+    nearest.checked_k(k, len(images))
+    if found is not None and found.k >= k:
+        return found
+    wanted.say(f"{images.name} has no features {features} with {k} neighbours yet: preparing them (ganvas prepare)")
+    most = max(k, min(prepare.K, len(images) - 1))
+    return prepare.prepare(images, features, lambda: network(images, features), most, progress=wanted.stage)

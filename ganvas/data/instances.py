@@ -23,7 +23,8 @@ image drawn independently: what the authors' StyleGAN2 code did with classes, ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -80,9 +81,8 @@ class Instances:
 
     @property
     def fingerprint(self) -> str:
-        files = {name: row["sha256"] for name, row in self.store.manifest["files"].items()}
         how = [self.k, self.augment, self.classes, self.conditions]
-        return digest([self.images.fingerprint, self.store.extractor, files, how])
+        return digest([self.images.fingerprint, self.store.extractor, self.store.hash, how])
 
     @property
     def class_names(self) -> list[str]:
@@ -176,12 +176,23 @@ def whole(chance: Tensor, fine: Tensor, n: int) -> Tensor:
     return ((chance.double() + fine.double() * 2**-24) * n).long().clamp(max=n - 1)
 
 
+def source_of(data: str) -> tuple[str, Store | None]:
+    """The path of the images behind DATA, and the store if DATA is one that `ganvas prepare --out` made."""
+    from ganvas.data import store
+
+    if not (Path(data).expanduser() / store.MANIFEST).is_file():
+        return data, None
+    found = store.expect(Path(data).expanduser())
+    return found.manifest["data"]["path"], found
+
+
 def peek_instances(data: str) -> Kind:
     """What DATA is; raises InputError for points."""
-    found = peek(data)
+    path, store = source_of(data)
+    found = peek(path)
     if found.kind == "toy":
         raise InputError(f"{data} holds points, which have no features; expected images, as --data digits")
-    return found
+    return replace(found, settings={"fit": store.manifest["preprocessing"]["fit"]}) if store else found
 
 
 def load_instances(data: str, wanted: Wanted) -> Instances:
@@ -196,14 +207,31 @@ def load_instances(data: str, wanted: Wanted) -> Instances:
     o = {**DEFAULTS, **wanted.options}
     if o["conditions"] not in CONDITIONS:
         raise InputError(f"conditions={o['conditions']!r} given, expected one of: {', '.join(CONDITIONS)}")
-    if len(wanted.shape) != 3:
+    path, given = source_of(data)
+    images = load_wanted(path, wanted)
+    if images.is_points:
         peek_instances(data)
-    images = load_wanted(data, wanted)
     classes = o["classes"] and images.y is not None
     if o["conditions"] != "instance" and not classes:
         raise InputError(f"conditions={o['conditions']} draws by class, and there are none; leave it out")
-    store = prepared(images, o["features"], o["k"], wanted.progress)
+    store = prepared(images, o["features"], o["k"], wanted) if given is None else fitting(given, images, o)
     asked = o.get("feature_dim")
     if asked is not None and asked != store.dim:
         raise InputError(f"feature_dim={asked} given, but features {o['features']} have {store.dim} numbers; set that")
     return Instances(images, store, o["k"], o["augment"], classes, o["conditions"])
+
+
+def fitting(store: Store, images: Images, options: dict[str, Any]) -> Store:
+    """The store, if it is of these images and these options; raises InputError."""
+    side, made = images.x.shape[2], store.manifest["preprocessing"]["resolution"]
+    if store.manifest["data"]["fingerprint"] != images.fingerprint:
+        raise InputError(
+            f"{store.folder} holds features of other images than {images.name} at {side} pixels now is (it was made at "
+            f"{made}); make it anew with ganvas prepare {store.manifest['data']['path']} --resolution {side} --out DIR"
+        )
+    if store.extractor["features"] != options["features"]:
+        have = store.extractor["features"]
+        raise InputError(f"{store.folder} holds features {have}, features={options['features']} asked for; set {have}")
+    if store.k < options["k"]:
+        raise InputError(f"{store.folder} holds {store.k} neighbours, k={options['k']} asked for; prepare it with more")
+    return store

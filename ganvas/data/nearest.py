@@ -2,12 +2,14 @@
 
 Vectors have unit length, so the largest dot product is the smallest angle and the smallest Euclidean distance.  Of
 equal similarities the lower row comes first, and a row is never its own neighbour, by number and not by position:
-duplicates of it are neighbours.
+duplicates of it are neighbours.  `Faiss` finds the same sets where no similarity ties with the last one's.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,9 @@ from torch import Tensor
 
 from ganvas.errors import InputError
 
-QUERIES, COLUMNS = 1024, 16_384  # rows and columns of similarities held at once: 64 MiB
+COLUMNS = 16_384  # vectors that a block of queries is compared with at once
 Rows = Callable[[int, int], Tensor]  # (start, stop) -> those vectors, float32 [n, F] of unit length
+Search = Callable[[int, int, int], tuple[Tensor, Tensor]]  # (start, stop, k) -> as `nearest`
 
 
 def nearest(rows: Rows, count: int, start: int, stop: int, k: int) -> tuple[Tensor, Tensor]:
@@ -25,30 +28,56 @@ def nearest(rows: Rows, count: int, start: int, stop: int, k: int) -> tuple[Tens
     -> rows int64 [N, k], nearest first; similarities float32 [N, k]
     """
     queries = rows(start, stop)
-    own = torch.arange(start, stop, device=queries.device)[:, None]
-    best = torch.full((len(queries), 0), 0.0, device=queries.device)
-    found = torch.zeros(best.shape, dtype=torch.int64, device=queries.device)
+    best = torch.empty((len(queries), 0), device=queries.device)
+    found = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
     for left in range(0, count, COLUMNS):
         right = min(left + COLUMNS, count)
         similar = queries @ rows(left, right).T
-        columns = torch.arange(left, right, device=queries.device)
-        similar.masked_fill_(columns == own, -torch.inf)
-        best, found = _best(torch.cat([best, similar], 1), torch.cat([found, columns.expand_as(similar)], 1), k)
+        own = torch.arange(start, stop, device=queries.device)
+        own = own[(own >= left) & (own < right)]
+        similar[own - start, own - left] = -torch.inf
+        values, at = _top(similar, min(k, right - left))
+        joined, names = torch.cat([best, values], 1), torch.cat([found, at + left], 1)
+        order = joined.sort(dim=1, descending=True, stable=True).indices[:, :k]  # of equal ones the earlier block's
+        best, found = joined.gather(1, order), names.gather(1, order)
     return found, best
 
 
-def _best(similar: Tensor, columns: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k most similar of each row, of equal ones the lowest columns, in order.  Columns ascend where they tie."""
-    k = min(k, similar.shape[1])
-    least = similar.topk(k, 1).values[:, -1:]  # which of several equal ones topk takes is not defined, its values are
-    above = similar > least
-    tied = similar == least
-    room = k - above.sum(1, keepdim=True)
-    chosen = above | (tied & (tied.cumsum(1) <= room))
-    at = chosen.nonzero()[:, 1].view(len(similar), k)
-    kept, names = similar.gather(1, at), columns.gather(1, at)
-    order = kept.sort(dim=1, descending=True, stable=True).indices
-    return kept.gather(1, order), names.gather(1, order)
+def _top(similar: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row in order, of equal ones the first.  [N, M] -> [N, k] values, [N, k] int64 places"""
+    values, at = similar.topk(k, 1)
+    for row in ((similar >= values[:, -1:]).sum(1) > k).nonzero().flatten().tolist():  # topk takes any of equal ones
+        at[row] = similar[row].sort(descending=True, stable=True).indices[:k]
+    at = at.sort(dim=1).values
+    values = similar.gather(1, at)
+    order = values.sort(dim=1, descending=True, stable=True).indices
+    return values.gather(1, order), at.gather(1, order)
+
+
+class Faiss:
+    """The same through faiss (Douze et al. 2024, arXiv 2401.08281), an index of all vectors in memory."""
+
+    def __init__(self, rows: Rows, count: int) -> None:
+        self.rows = rows
+        self.index = import_faiss().IndexFlatIP(rows(0, 1).shape[1])
+        for left in range(0, count, COLUMNS):
+            self.index.add(rows(left, min(left + COLUMNS, count)).cpu().numpy())
+
+    def __call__(self, start: int, stop: int, k: int) -> tuple[Tensor, Tensor]:
+        """As `nearest`."""
+        similar, found = map(torch.from_numpy, self.index.search(self.rows(start, stop).cpu().numpy(), k + 1))
+        other = found != torch.arange(start, stop)[:, None]
+        other[other.all(1), -1] = False  # behind k + 1 duplicates the row itself may be missing: the last one goes
+        return found[other].view(-1, k), similar[other].view(-1, k)
+
+
+def import_faiss() -> Any:
+    """The library; raises InputError where it is not installed."""
+    try:
+        return importlib.import_module("faiss")
+    except ImportError as error:
+        reason = f"faiss cannot be imported ({error})"
+        raise InputError(f"{reason}; pip install 'ganvas[faiss]', or search with torch") from None
 
 
 def radii(similar: Tensor) -> Tensor:

@@ -46,6 +46,8 @@ class Work:
     k: int
     part: Path  # the folder
     progress: Progress
+    search: str  # torch or faiss
+    path: str  # of the images
 
     @property
     def count(self) -> int:
@@ -73,10 +75,13 @@ def prepare(
     k: int = K,
     folder: Path | None = None,
     progress: Progress | None = None,
+    search: str = "torch",
+    path: str = "",
 ) -> Store:
     """The store of these images, made now where it is absent, damaged, of fewer neighbours or of other weights.
 
-    features: the name that was asked for.  folder: None: in the cache.  Raises InputError.
+    features: the name that was asked for.  folder: None: in the cache.  search: torch or faiss, which find the same.
+    path: of the images, for the manifest.  Raises InputError.
     """
     nearest.checked_k(k, len(images))
     folder = place(images, features) if folder is None else folder
@@ -89,7 +94,7 @@ def prepare(
             if found is not None and holds(found, images, network, k):
                 return found
             part = folder.with_name(f"{folder.name}.part")
-            work = Work(images, network, k, part, progress or (lambda what, done, total: None))
+            work = Work(images, network, k, part, progress or (lambda what, done, total: None), search, path)
             begin(work, features)
             write_features(work)
             write_neighbours(work)
@@ -125,6 +130,7 @@ def write_features(work: Work) -> None:
     """`exact.raw`, from where it stands."""
     row_bytes = 2 * work.network.dim * 4
     with appending(work.part / "exact.raw", row_bytes, work.count) as (file, start):
+        work.progress("features", start, work.count)
         for first in range(start, work.count, BLOCK):
             last = min(first + BLOCK, work.count)
             file.write(both_views(work.network, work.images.x[first:last]).tobytes())
@@ -134,7 +140,7 @@ def write_features(work: Work) -> None:
 
 def both_views(network: Extractor, x: np.ndarray) -> np.ndarray:
     """Unit features of images uint8 [N, C, H, W] and of their mirror images.  -> float32 [N, 2, F]"""
-    device = next(iter(network.state_dict().values())).device
+    device = device_of(network)
     out = []
     for first in range(0, len(x), BATCH):
         images = torch.from_numpy(np.array(x[first : first + BATCH])).to(device)
@@ -145,15 +151,33 @@ def both_views(network: Extractor, x: np.ndarray) -> np.ndarray:
 
 def write_neighbours(work: Work) -> None:
     """`near.raw`: rows of k int32 and k float32."""
+    search = searcher(work)
     with appending(work.part / "near.raw", 8 * work.k, work.count) as (file, start):
+        work.progress("neighbours", start, work.count)
         for first in range(start, work.count, BLOCK):
             last = min(first + BLOCK, work.count)
-            found, similar = nearest.nearest(work.rows, work.count, first, last, work.k)
+            found, similar = search(first, last, work.k)
             near = np.empty(last - first, near_type(work.k))
-            near["row"], near["similar"] = found.numpy(), similar.numpy()
+            near["row"], near["similar"] = found.cpu().numpy(), similar.cpu().numpy()
             file.write(near.tobytes())
             file.flush()
             work.progress("neighbours", last, work.count)
+
+
+def searcher(work: Work) -> nearest.Search:
+    """(start, stop, k) -> neighbours, on the network's device where all vectors fit into half of its free memory."""
+    if work.search == "faiss":
+        return nearest.Faiss(work.rows, work.count)
+    rows, device = work.rows, device_of(work.network)
+    if device.type == "cuda" and 8 * work.count * work.network.dim < torch.cuda.mem_get_info(device)[0]:
+        held = rows(0, work.count).to(device)
+        rows = lambda start, stop: held[start:stop]  # noqa: E731
+    return lambda start, stop, k: nearest.nearest(rows, work.count, start, stop, k)
+
+
+def device_of(network: Extractor) -> torch.device:
+    """Where its weights are."""
+    return next(iter(network.state_dict().values())).device
 
 
 def near_type(k: int) -> np.dtype:
@@ -204,7 +228,12 @@ def manifest(work: Work, features: str, worst: float) -> dict[str, Any]:
         "ganvas": __version__,
         "torch": torch.__version__,
         "numpy": np.__version__,
-        "data": {"name": work.images.name, "count": work.count, "fingerprint": work.images.fingerprint},
+        "data": {
+            "name": work.images.name,
+            "path": work.path,
+            "count": work.count,
+            "fingerprint": work.images.fingerprint,
+        },
         "preprocessing": work.images.preprocessing,
         "extractor": {
             "features": features,

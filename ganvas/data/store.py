@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ganvas.data.cache import spot_digest
+from ganvas.data.cache import digest, spot_digest
 from ganvas.errors import InputError
 from ganvas.files import write_json
 
@@ -56,6 +56,11 @@ class Store:
     def extractor(self) -> dict[str, Any]:
         """The network: its name, the SHA-256 of its weights, how images are resized for it."""
         return dict(self.manifest["extractor"])
+
+    @property
+    def hash(self) -> str:
+        """Of all arrays."""
+        return digest({name: row["sha256"] for name, row in self.manifest["files"].items()})
 
     @property
     def size_bytes(self) -> int:

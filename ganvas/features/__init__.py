@@ -10,7 +10,9 @@ from ganvas.features.extractor import Extractor, Features
 
 __all__ = ["Extractor", "Features", "extractor"]
 
-NAMES = "inception, inception-64, inception-192, inception-768, own, timm:MODEL"
+NAMES = (
+    "inception, inception-64, inception-192, inception-768, own, own-selfsup, swav, resnet50, resnet50-lt, timm:MODEL"
+)
 
 
 def extractor(
@@ -31,12 +33,23 @@ def extractor(
     weights, cache = (None if path is None else Path(path) for path in (weights, cache))
     if resize is not None and not name.startswith("inception"):
         raise InputError(f"resize={resize!r} was given for features {name!r}; only inception can be resized otherwise")
-    if name == "own":
+    if name in ("own", "own-selfsup"):
         from ganvas.features.own import own
+        from ganvas.features.selfsup import own_selfsup
 
+        if weights is not None:
+            raise InputError(
+                f"weights {weights} given for features {name}, which are trained on the data; leave it out"
+            )
         if data is None:
-            raise InputError("features own need the data set they are trained on: pass data=(images, labels or None)")
-        return own(data, cache).to(device)
+            raise InputError(
+                f"features {name} need the data set they are trained on: pass data=(images, labels or None)"
+            )
+        return (own(data, cache) if name == "own" else own_selfsup(data[0], cache)).to(device)
+    if name in ("swav", "resnet50", "resnet50-lt"):
+        from ganvas.features.resnet import resnet
+
+        return resnet(name, weights, cache).to(device)
     if name.startswith("timm:"):
         from ganvas.features.timm import timm_extractor
 

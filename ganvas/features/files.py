@@ -56,21 +56,29 @@ def key_of(record: dict[str, Any]) -> str:
 
 def load_state(path: Path) -> dict[str, Tensor]:
     """The tensors of a .safetensors file or of a PyTorch state dict (read with weights_only=True)."""
+    state: Any = load_nested(path)
+    state = state.get("state_dict", state)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"weights: {path} holds no state dict (names -> tensors); save `model.state_dict()`")
+    return dict(state)
+
+
+def load_nested(path: Path) -> dict[str, Any]:
+    """What a file of weights holds, dicts within dicts as they are; pickles are read with weights_only=True."""
     if files.kind_of(path) != "file":
         raise InputError(f"weights: {path} is no file; give a state dict saved by torch.save or safetensors")
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
+            return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling foreign bytes raises nearly anything; the person needs one line
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"weights: {path} cannot be read as a state dict ({reason}); download it again") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict):
         raise InputError(f"weights: {path} holds no state dict (names -> tensors); save `model.state_dict()`")
-    return dict(state)
+    return state
 
 
 def download(url: str, path: Path, sha256: str) -> Path:

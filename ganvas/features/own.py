@@ -130,12 +130,18 @@ def own(data: tuple[Any, Any], cache: Path | None = None, settings: Settings | N
     return Own(net, images.shape[1], labels is not None, settings)
 
 
-def _checked(images: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
-    """Tensors of the types that training expects; raises InputError."""
+def checked_images(images: Any) -> Tensor:
+    """A tensor of the type that training expects; raises InputError."""
     images = torch.as_tensor(images)
     if images.dtype != torch.uint8 or images.ndim != 4 or min(images.shape[2:]) < 4:
         given = f"{images.dtype} {list(images.shape)}"
         raise InputError(f"own features: the data is {given}, expected uint8 [M, C, H, W] of 4 pixels a side or more")
+    return images
+
+
+def _checked(images: Any, labels: Any) -> tuple[Tensor, Tensor | None]:
+    """Tensors of the types that training expects; raises InputError."""
+    images = checked_images(images)
     if labels is None:
         return images, None
     labels = torch.as_tensor(labels).to(torch.int64)

@@ -52,6 +52,12 @@ def torch_bilinear(images: Tensor, size: int) -> Tensor:
     return x.clamp_(0, 255)
 
 
+def torch_bicubic(images: Tensor, size: int) -> Tensor:
+    """`interpolate(mode="bicubic", align_corners=False)`, no antialiasing, overshoot as it comes"""
+    x = images.to(torch.float32)
+    return torch.nn.functional.interpolate(x, size=(size, size), mode="bicubic", align_corners=False)
+
+
 def clean_bicubic(images: Tensor, size: int) -> Tensor:
     """clean-fid's way: Pillow's antialiased bicubic filter on each channel as float, clipped to 0..255, not rounded"""
     from PIL.Image import Resampling
@@ -87,6 +93,7 @@ def as_is(images: Tensor, size: int) -> Tensor:
 RESIZES = {
     "tf1_bilinear": Resize(tf1_bilinear, "bilinear", antialias=False),
     "torch_bilinear": Resize(torch_bilinear, "bilinear", antialias=False),
+    "torch_bicubic": Resize(torch_bicubic, "bicubic", antialias=False),
     "clean_bicubic": Resize(clean_bicubic, "bicubic", antialias=True),
     "clean_bilinear": Resize(clean_bilinear, "bilinear", antialias=True),
     "none": Resize(as_is, "none", antialias=False),

@@ -72,7 +72,7 @@ def test_every_neighbour_is_as_likely(digits: Instances) -> None:
         torch.zeros(60_000, dtype=torch.int64), torch.rand(60_000, generator=torch.manual_seed(3))
     )
     counts = Counter(found.tolist())
-    assert set(counts) == set(digits.store.neighbours[0].tolist())
+    assert set(counts) == set(digits.store.neighbours[0, :5].tolist())
     assert sum((c - 12_000) ** 2 / 12_000 for c in counts.values()) < 18.5
 
 
@@ -183,7 +183,7 @@ def test_the_stock_is_of_the_data(digits: Instances) -> None:
     assert len(set(stock.rows.tolist())) == len(stock.rows)
     assert np.abs(np.linalg.norm(stock.h, axis=1) - 1).max() < 1e-5
     assert (stock.y == digits.images.y[stock.rows]).all()
-    assert (stock.near == digits.images.y[digits.store.neighbours[stock.rows]]).all()
+    assert (stock.near == digits.images.y[digits.store.neighbours[stock.rows, :5]]).all()
     cosine = (torch.from_numpy(stock.h) * feature(digits, stock.rows)).sum(1)
     assert cosine.min() > 0.999
 

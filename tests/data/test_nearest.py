@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -59,3 +61,26 @@ def test_as_many_neighbours_as_there_are_others(k: int) -> None:
     with pytest.raises(InputError, match=f"k={k} neighbours asked for of 9 images; expected 1 to 8"):
         nearest.checked_k(k, 9)
     assert nearest.checked_k(8, 9) == 8
+
+
+def test_faiss_finds_the_same_sets() -> None:
+    x = unit(500, 24)
+    theirs, similar = nearest.Faiss(nearest.as_array(x.numpy()), 500)(100, 400, 20)
+    ours, exact = of(x, 20, 100, 400)
+    assert [set(row) for row in theirs.tolist()] == [set(row) for row in ours.tolist()]
+    torch.testing.assert_close(similar, exact)
+
+
+def test_faiss_leaves_out_the_row_itself_even_among_duplicates() -> None:
+    """Of equal similarities it may take others than torch, never the row itself, and always k."""
+    x = torch.tensor([[1.0, 0.0]]).repeat(9, 1)
+    found, similar = nearest.Faiss(nearest.as_array(x.numpy()), 9)(0, 9, 3)
+    assert found.shape == (9, 3)
+    assert all(i not in row and len(set(row)) == 3 for i, row in enumerate(found.tolist()))
+    assert (similar == 1).all()
+
+
+def test_without_faiss_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(InputError, match=r"pip install 'ganvas\[faiss\]', or search with torch"):
+        nearest.Faiss(nearest.as_array(unit(3, 4).numpy()), 3)
