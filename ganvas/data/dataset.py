@@ -53,6 +53,13 @@ class Dataset(Protocol):
         """
         ...
 
+    def renewed(self, batch: Batch, take: Take, chance: Tensor) -> Batch:
+        """The batch as one phase of an iteration sees it: what it does not share with the others, drawn by chance.
+
+        chance [N, chances]: a function of the phase too.  Images and pairs share all of a batch.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -67,6 +67,10 @@ class Images:
         """Rows use no random numbers of their own."""
         return 0
 
+    def renewed(self, batch: Batch, take: Take, chance: Tensor) -> Batch:
+        """Phases share all of a batch."""
+        return batch
+
     def rows(self, take: Take, index: Tensor, mirrored: Tensor | None, chance: Tensor) -> Batch:
         """Pictures as floats in [-1, 1], channels last in memory, mirrored where asked; points as they are."""
         import torch

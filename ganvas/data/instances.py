@@ -8,7 +8,7 @@ The contract, for papers with `reads = "instances"` (`Config.reading()` gives th
 
 Instances i come in the order of the epoch, each once; neighbours are uniform among the k nearest of i, i excluded;
 j is uniform among all with replacement and independent of i, so that D meets the same conditions for real and fake
-images in distribution alone.  Each phase and each of its steps has a batch of its own, so its `fake` is a fresh draw.
+images in distribution alone.  Phases share real images, but each draws the conditions of its fakes anew (`renewed`).
 y is None without classes.  h has unit length; with `augment` it is the mirror image's with probability 1/2,
 independently of whether x is mirrored and of the other h.  All of it is a function of the run's seed and the position.
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:  # looking at data needs no torch
     from torch import Tensor
 
     from ganvas.data.store import Store
-    from ganvas.gan import Batch
+    from ganvas.gan import Batch, Given
 
 CONDITIONS = ("instance", "class", "image", "independent")
 NEAR, ROW, FINE, FAKE_NEAR, MIRROR, FAKE_MIRROR, OTHER_FINE = range(7)  # what the columns of `chance` decide
@@ -130,11 +130,20 @@ class Instances:
 
         near = self._neighbour(index, chance[:, NEAR])
         real = self.images.rows(take, near, mirrored, chance)
-        instance, classed = self._drawn(chance)
-        y = real.given.y if self.classes else None
-        fake_y = None if y is None else take("y", classed)
         h = self._features(take, index, chance[:, MIRROR])
-        return Batch(real.x, Given(y, h), Given(fake_y, self._features(take, instance, chance[:, FAKE_MIRROR])))
+        return Batch(real.x, Given(real.given.y if self.classes else None, h), self.conditions_of_fakes(take, chance))
+
+    def renewed(self, batch: Batch, take: Take, chance: Tensor) -> Batch:
+        """The batch with conditions of fakes that these numbers draw."""
+        return replace(batch, fake=self.conditions_of_fakes(take, chance))
+
+    def conditions_of_fakes(self, take: Take, chance: Tensor) -> Given:
+        """One for each row of `chance`."""
+        from ganvas.gan import Given
+
+        instance, classed = self._drawn(chance)
+        y = take("y", classed) if self.classes and self.images.y is not None else None
+        return Given(y, self._features(take, instance, chance[:, FAKE_MIRROR]))
 
     def _neighbour(self, index: Tensor, chance: Tensor) -> Tensor:
         """One of the k nearest of each row, uniform."""

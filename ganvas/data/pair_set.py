@@ -68,6 +68,10 @@ class PairSet:
     def __len__(self) -> int:
         return trained(len(self.pairs), self.shared)
 
+    def renewed(self, batch: Batch, take: Take, chance: Tensor) -> Batch:
+        """Phases share all of a batch."""
+        return batch
+
     def rows(self, take: Take, index: Tensor, mirrored: Tensor | None, chance: Tensor) -> Batch:
         """Both sides as floats in [-1, 1], channels last in memory, cut and mirrored."""
         import torch

@@ -26,6 +26,7 @@ class Feed:
             if self.on_device
         }
         self.orders: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+        self.chances: dict[tuple[int | str, ...], Tensor] = {}
 
     def batch(self, position: int, n: int) -> Batch:
         """Rows position ... position + n - 1 of the endless shuffled stream, on the device."""
@@ -34,6 +35,15 @@ class Feed:
         start = position % m
         index, mirrored, chance = (torch.cat(column)[start : start + n] for column in zip(*epochs))
         return self.data.rows(self.take, index, mirrored.to(self.device) if self.flip else None, chance)
+
+    def renewed(self, batch: Batch, position: int, phase: str) -> Batch:
+        """The batch at this position with what a phase does not share with others: conditions of fakes."""
+        if not self.data.chances:
+            return batch
+        m, n = len(self.data), len(batch.x)
+        epochs = range(position // m, (position + n - 1) // m + 1)
+        chance = torch.cat([self._chance(epoch, phase) for epoch in epochs])[position % m : position % m + n]
+        return self.data.renewed(batch, self.take, chance)
 
     def take(self, name: str, index: Tensor) -> Tensor:
         """Some rows of an array of the data set, on the device."""
@@ -46,7 +56,14 @@ class Feed:
         if epoch not in self.orders:
             generator, m = rng.generator("order", self.seed, epoch), len(self.data)
             order, mirrored = torch.randperm(m, generator=generator), torch.rand(m, generator=generator) < 0.5
-            chance = torch.rand(m, self.data.chances, generator=rng.generator("chance", self.seed, epoch))
-            self.orders[epoch] = (order, mirrored, chance)
+            self.orders[epoch] = (order, mirrored, self._chance(epoch))
             self.orders.pop(epoch - 2, None)
         return self.orders[epoch]
+
+    def _chance(self, epoch: int, *phase: str) -> Tensor:
+        """The uniform numbers of an epoch's rows, those that all phases share or those of one phase."""
+        if (epoch, *phase) not in self.chances:
+            generator = rng.generator("chance", self.seed, epoch, *phase)
+            self.chances[epoch, *phase] = torch.rand(len(self.data), self.data.chances, generator=generator)
+            self.chances.pop((epoch - 2, *phase), None)
+        return self.chances[epoch, *phase]

@@ -27,18 +27,21 @@ def iterate(
     optimisers: dict[str, torch.optim.Optimizer],
     rng: Callable[[str, int], torch.Generator],
     autocast: Callable[[], AbstractContextManager] = nullcontext,
+    renewed: Callable[[Batch, str, int], Batch] | None = None,
 ) -> tuple[dict[str, Tensor], int]:
     """One iteration.  -> (mean of the logs, fresh batches used)
 
     Step k of every phase sees batch k of the iteration, so the iteration uses as many fresh batches as its longest
-    phase repeats.  rng(phase's name, k) gives the generator that the phase draws from.
+    phase repeats.  rng(phase's name, k) gives the generator that the phase draws from; renewed(batch k, its
+    name, k) the batch with what phases do not share.
     """
     logs: Logs = {}
     phases = [phase for phase in gan.phases() if gan.iteration % phase.every == 0]
     for phase in phases:
         freeze_all_but(gan, phase.player)
         for k in range(phase.repeat):
-            step(gan, phase, real(k), optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
+            batch = real(k) if renewed is None else renewed(real(k), phase.name, k)
+            step(gan, phase, batch, optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
     gan.requires_grad_(True)
     return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
 

@@ -84,7 +84,10 @@ def train(run: Run, state: State) -> Outcome:
             def rng(phase: str, k: int, iteration: int = gan.iteration) -> torch.Generator:
                 return random.generator("step", settings.seed, iteration, phase, k, 0, state.rollbacks)
 
-            logs, batches = iterate(gan, real, state.optimisers, rng, autocast)
+            def renewed(batch: Batch, phase: str, k: int, origin: int = origin) -> Batch:
+                return feed.renewed(batch, origin + k * config.batch, phase)
+
+            logs, batches = iterate(gan, real, state.optimisers, rng, autocast, renewed)
             gan.images_seen += batches * config.batch
             gan.iteration += 1
             if state.average is not None:

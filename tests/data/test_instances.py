@@ -215,5 +215,17 @@ def test_points_are_refused() -> None:
     assert READERS["instances"].peek("digits").count == 1797
 
 
+def test_a_phase_draws_conditions_of_fakes_anew_and_shares_the_rest(digits: Instances) -> None:
+    feed = Feed(digits, 0, torch.device("cpu"))
+    batch = feed.batch(0, 64)
+    D, G = (feed.renewed(batch, 0, phase) for phase in "DG")
+    assert D.x is G.x
+    assert torch.equal(D.given.h, G.given.h)
+    assert not bool((D.fake.h == G.fake.h).all(1).any())
+    assert not torch.equal(D.fake.y, G.fake.y)
+    again = Feed(digits, 0, torch.device("cpu")).renewed(batch, 0, "G")
+    assert torch.equal(again.fake.h, G.fake.h)
+
+
 def test_columns_of_chance_are_all_used(digits: Instances) -> None:
     assert {NEAR, ROW, FINE, FAKE_NEAR, MIRROR, FAKE_MIRROR, OTHER_FINE} == set(range(digits.chances))

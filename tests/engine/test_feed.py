@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -112,6 +112,9 @@ class Chanced:
     def rows(self, take: Take, index: Tensor, mirrored: Tensor | None, chance: Tensor) -> Batch:
         return Batch(chance, Given(h=take("number", index)))
 
+    def renewed(self, batch: Batch, take: Take, chance: Tensor) -> Batch:
+        return replace(batch, fake=Given(h=chance))
+
 
 def test_chances_are_a_function_of_seed_and_position() -> None:
     data: Dataset = Chanced(30, 2)
@@ -127,6 +130,24 @@ def test_chances_are_a_function_of_seed_and_position() -> None:
     many = Feed(Chanced(1000, 2), 0, CPU).batch(0, 2000).x
     assert 0 <= many.min() < 0.01 < 0.99 < many.max() < 1
     assert abs(float(many.mean()) - 0.5) < 0.03
+
+
+def test_what_phases_do_not_share_is_a_function_of_seed_position_and_phase() -> None:
+    def fakes(seed: int, position: int, n: int, phase: str) -> Tensor:
+        feed = Feed(Chanced(30, 2), seed, CPU)
+        batch = feed.batch(position, n)
+        renewed = feed.renewed(batch, position, phase)
+        assert renewed.x is batch.x
+        return renewed.fake.h
+
+    whole = fakes(3, 0, 90, "G")
+    for position, n in [(70, 20), (0, 5), (29, 2), (60, 1)]:
+        assert torch.equal(fakes(3, position, n, "G"), whole[position : position + n])
+    others = [fakes(3, 0, 90, "D"), fakes(4, 0, 90, "G"), Feed(Chanced(30, 2), 3, CPU).batch(0, 90).x]
+    assert not any(bool((whole == other).any()) for other in others)
+    images = Feed(counted(5), 0, CPU)
+    batch = images.batch(0, 3)
+    assert images.renewed(batch, 0, "G") is batch
 
 
 def test_chances_leave_the_order_alone() -> None:

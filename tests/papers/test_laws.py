@@ -44,7 +44,8 @@ def go(state: State, iterations: int, data: Dataset, seed: int = 0) -> None:
     for _ in range(iterations):
         real = partial(lambda origin, k: feed.batch(origin + k * n, n), gan.images_seen)
         draws = partial(rng.generator, "step", seed, gan.iteration)
-        _, batches = iterate(gan, real, state.optimisers, draws)
+        renewed = partial(lambda origin, batch, phase, k: feed.renewed(batch, origin + k * n, phase), gan.images_seen)
+        _, batches = iterate(gan, real, state.optimisers, draws, renewed=renewed)
         gan.images_seen += batches * n
         gan.iteration += 1
         if state.average is not None:
