@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.features.extractor import Extractor
+from ganvas.features.extractor import Extractor, hash_state
 
 
 def travels(name: str) -> bool:
@@ -18,19 +18,29 @@ def travels(name: str) -> bool:
 
 def rebuilt(record: Mapping[str, Any], weights: Mapping[str, Tensor], shape: tuple[int, ...]) -> Extractor:
     """The network of a record (`name`) with these weights, for images of a shape (C, H, W).  Raises InputError"""
-    from ganvas.features import own
-
     name = str(record.get("name"))
-    if name not in ("own", "own-rotation"):
+    if name not in ("own", "own-rotation", "own-selfsup"):
         raise InputError(f"features {name!r} do not travel with a model; install a newer ganvas")
     try:
-        width, dim, classes = (len(weights[f"net.{key}.weight"]) for key in ("body.0", "hidden", "out"))
-        settings = own.Settings(width=width, dim=dim)
-        net = own.Classifier(shape[0], max(shape[1:]), classes, settings)
-        network = own.Own(net, shape[0], name == "own", settings)
+        network: Any = _encoder(weights, shape) if name == "own-selfsup" else _classifier(name, weights, shape)
         network.load_state_dict(weights)
     except (KeyError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"the feature network {name} of this model is damaged ({reason}); copy it again") from None
-    network.weights_hash = own.hash_state(net.state_dict())
+    network.weights_hash = hash_state(network.net.state_dict())
     return network.eval().requires_grad_(False)
+
+
+def _classifier(name: str, weights: Mapping[str, Tensor], shape: tuple[int, ...]) -> Extractor:
+    from ganvas.features import own
+
+    width, dim, classes = (len(weights[f"net.{key}.weight"]) for key in ("body.0", "hidden", "out"))
+    settings = own.Settings(width=width, dim=dim)
+    return own.Own(own.Classifier(shape[0], max(shape[1:]), classes, settings), shape[0], name == "own", settings)
+
+
+def _encoder(weights: Mapping[str, Tensor], shape: tuple[int, ...]) -> Extractor:
+    from ganvas.features import selfsup
+
+    settings = selfsup.Settings(width=len(weights["net.body.0.weight"]), dim=len(weights["net.hidden.weight"]))
+    return selfsup.OwnSelfsup(selfsup.Encoder(shape[0], max(shape[1:]), settings), shape[0], settings)

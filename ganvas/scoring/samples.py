@@ -95,7 +95,7 @@ def feature_network(
     name: str, images: Images, weights: Path | None = None, resize: str | None = None, device: str = "cpu"
 ) -> Extractor:
     """The network of that name; `own` is trained on `images` and kept beside their cache."""
-    data = (np.array(images.x), images.y) if name == "own" else None
+    data = (np.array(images.x), images.y) if name.startswith("own") else None
     return extractor(name, weights=weights, data=data, cache=cache_folder(), device=device, resize=resize)
 
 

@@ -74,9 +74,9 @@ def evaluate(
         return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
-    if weights and features == "own":
+    if weights and features.startswith("own"):
         raise InputError(
-            f"--weights {weights[0]} given with features own, which are trained here; add --features inception"
+            f"--weights {weights[0]} given with features {features}, which are trained here; add --features inception"
         )
     how: dict[str, Any] = {"split": split, "classes": classes}
     gan, images = None, None
@@ -109,7 +109,7 @@ def evaluate(
     )
     network: Extractor | None = None
     if not reference.is_points:
-        learned = reference if features != "own" else _train_split(data, reference, how)
+        learned = reference if not features.startswith("own") else _train_split(data, reference, how)
         weight = weights[0] if weights else None
         network = samples.feature_network(features, learned, weight, resize, str(device))
     name = _subject(path)

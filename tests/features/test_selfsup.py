@@ -16,6 +16,7 @@ from ganvas.errors import InputError
 from ganvas.features import extractor
 from ganvas.features.own import scale
 from ganvas.features.selfsup import Encoder, Settings, nt_xent, own_selfsup, rate, views
+from ganvas.features.travel import rebuilt, travels
 
 QUICK = Settings(width=8, dim=16, steps=4, batch=16)
 STILL = Settings(least_area=1.0, stretch=1.0, turn=0.0)
@@ -123,3 +124,16 @@ def test_what_it_cannot_learn_from_is_one_line() -> None:
         extractor("own-selfsup")
     with pytest.raises(InputError, match="given for features own-selfsup, which are trained on the data"):
         extractor("own-selfsup", weights="x.pth", data=(x, None))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_it_travels_with_a_model(channels: int) -> None:
+    """Made again of its weights, without the data, it gives the same features and the same hash."""
+    x = digits()[0][:60].expand(-1, channels, -1, -1)
+    network = own_selfsup(x, settings=QUICK)
+    again = rebuilt({"name": network.name}, network.state_dict(), tuple(x.shape[1:]))
+    assert torch.equal(again(x).features, network(x).features)
+    assert again.weights_hash == network.weights_hash
+    assert travels("own-selfsup")
+    with pytest.raises(InputError, match="own-selfsup of this model is damaged"):
+        rebuilt({"name": network.name}, {**network.state_dict(), "net.out.0.weight": torch.zeros(3)}, (channels, 8, 8))
