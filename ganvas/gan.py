@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -78,6 +78,13 @@ class Rule:
     lr: float
     betas: tuple[float, float]
     eps: float
+
+    def lazy(self, every: int) -> Rule:
+        """The rule where a player's regulariser has steps of its own, one every so many: lr c and beta^c with
+        c = every / (every + 1) (StyleGAN2, Karras et al. 2020, appendix B).  0: there is no such regulariser.
+        """
+        c = every / (every + 1) if every else 1.0
+        return replace(self, lr=self.lr * c, betas=(self.betas[0] ** c, self.betas[1] ** c))
 
 
 @dataclass(frozen=True)
@@ -197,6 +204,11 @@ class GAN(nn.Module, Generic[C]):
         if self.iteration < c.ema_start:
             return 0.0
         return min(c.ema, (1 + self.iteration) / (10 + self.iteration)) if c.ema_ramp else c.ema
+
+    @property
+    def has_average(self) -> bool:
+        """Is an average of the players in `averaged` kept?"""
+        return self.config.ema > 0
 
     @property
     def epoch(self) -> int:

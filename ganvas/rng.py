@@ -6,6 +6,7 @@ Nothing here touches the global random state.  Generators live on the CPU, so a 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -92,6 +93,17 @@ def factor(truncation: float | None, form: TruncationForm) -> float:
         raise InputError(
             f"truncation {truncation} ({form}) given, but this model's is a factor of z: above 0, at most 1, no clamp"
         )
+    return 1.0 if truncation is None else truncation
+
+
+def psi(truncation: float | None, form: TruncationForm) -> float:
+    """What w's distance from its average is multiplied by, 1 for none (StyleGAN2).  InputError for a form of z's."""
+    if truncation is not None and form != "resample":
+        raise InputError(
+            f"truncation form {form} given, but this model draws w, not z, towards its average; leave the form out"
+        )
+    if truncation is not None and not math.isfinite(truncation):
+        raise InputError(f"truncation {truncation} given, expected a number, as 0.7; 0 is the average image")
     return 1.0 if truncation is None else truncation
 
 

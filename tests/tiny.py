@@ -59,6 +59,12 @@ _ICGAN = {
     "G_attention": (8,), "D_attention": (4,), "ema": 0.5, "ema_start": 1,
 }  # fmt: skip
 
+_STYLE = {
+    "resolution": 8, "channels": 1, "dim_z": 4, "dim_w": 4, "layers": 2, "channel_base": 48, "channel_max": 8,
+    "group": 1, "batch": 4, "images": 48, "G_lr": 0.01, "D_lr": 0.01, "ema_images": 8, "num_classes": 3,
+    "path_decay": 0.0,  # with a running mean, parts of a batch have each their own target
+}  # fmt: skip
+
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "wgan": ("wgan", {**_WGAN, "ema": 0.5}),
@@ -105,6 +111,12 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
     "icgan": ("icgan", _ICGAN),
     "icgan-classes": ("icgan", {**_ICGAN, "num_classes": 3, "D_steps": 2}),
     "csgan-cdgan": ("csgan", {**_CSGAN, "direct": 15.0, "judge_cycled": True, "dropout": True, "load_size": 10}),
+    "stylegan2": ("stylegan2", _STYLE),
+    "stylegan2-grouped": (
+        "stylegan2",
+        {**_STYLE, "num_classes": 0, "group": 4, "path_decay": 0.01, "ema_rampup": 0.5, "noise": "constant"},
+    ),
+    "stylegan2-plain": ("stylegan2", {**_STYLE, "r1": 0.0, "path": 0.0, "mixing": 0.0, "ema_images": 0}),
 }  # fmt: skip
 
 

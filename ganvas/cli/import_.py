@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "format",
         metavar="FORMAT",
-        help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan, cyclegan or icgan",
+        help="biggan-pytorch, biggan-deep-hub, biggan-hub, adcgan, unetgan, cyclegan, icgan or stylegan2",
     )
     parser.add_argument(
         "files", nargs="+", type=pathname, metavar="FILE", help="weight files, or the folder that holds them"

@@ -23,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", dest="classes", nargs="+", metavar="NAME", help="class names or indices, in equal shares"
     )
-    parser.add_argument("--truncation", type=float, metavar="T", help="latent entries beyond T are drawn again")
+    parser.add_argument(
+        "--truncation", type=float, metavar="T", help="latent entries beyond T are drawn again; StyleGAN2: psi"
+    )
     parser.add_argument(
         "--truncation-form",
         choices=["resample", "scale", "clamp"],

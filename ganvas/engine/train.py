@@ -49,7 +49,7 @@ def new_state(gan: GAN, device: torch.device) -> State:
     for module in gan.players().values():
         torch.nn.utils.convert_conv2d_weight_memory_format(module, torch.channels_last)
     optimisers = {name: optim.build(gan.rule(name), player.parameters()) for name, player in gan.players().items()}
-    return State(gan, optimisers, Average(gan) if gan.config.ema else None)
+    return State(gan, optimisers, Average(gan) if gan.has_average else None)
 
 
 def train(run: Run, state: State) -> Outcome:
@@ -61,10 +61,11 @@ def train(run: Run, state: State) -> Outcome:
     device = torch.device(settings.device)
     deterministic()
     gan.dataset_size = len(run.data)
-    if config.ema and (held := unmoved(gan)) > UNMOVED:
+    if gan.has_average and (held := unmoved(gan)) > UNMOVED:
+        how = f"(ema={config.ema:g}); set ema_ramp=true, a lower ema," if config.ema else "; set a lower ema_images"
         run.screen.say(
             f"warning: the average of G, which is what samples, will at the end of {config.images:,} images still be "
-            f"{held:.0%} its first weights (ema={config.ema:g}); set ema_ramp=true, a lower ema, or more images"
+            f"{held:.0%} its first weights {how} or more images"
         )
     feed = Feed(run.data, settings.seed, device, config.flip)
     autocast = (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bf16" else nullcontext

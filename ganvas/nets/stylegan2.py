@@ -92,6 +92,16 @@ class Synthesis(nn.Module):
             layer += convs
         return rgb
 
+    @property
+    def dim_noise(self) -> int:
+        """Numbers of all noise images of one sample."""
+        return sum(size * size for size in self.noise_sizes)
+
+    def noise_of(self, row: Tensor) -> list[Tensor]:
+        """A row of numbers for each sample, in the form that `forward` takes.  [N, dim_noise] -> of [N, 1, S, S]"""
+        parts = row.split([size * size for size in self.noise_sizes], 1)
+        return [part.view(-1, 1, size, size) for part, size in zip(parts, self.noise_sizes)]
+
     def constant_noise(self) -> list[Tensor]:
         """The noise that the network was born with, in the form that `forward` takes.  -> of [1, 1, S, S]"""
         return [layer.noise_const[None, None] for layer in self.modules() if isinstance(layer, SynthesisLayer)]

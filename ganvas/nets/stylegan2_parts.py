@@ -106,6 +106,12 @@ def mix_styles(ws: Tensor, other: Tensor, cutoff: int | Tensor) -> Tensor:
     return torch.where(first[..., None], ws, other)
 
 
+def draw_cutoff(num_ws: int, probability: float, rng: torch.Generator) -> Tensor:
+    """Where `mix_styles` changes over, one number for a whole batch as in StyleGAN2-ADA.  -> [] int64"""
+    cutoff = torch.randint(1, num_ws, (), generator=rng)
+    return torch.where(torch.rand((), generator=rng) < probability, cutoff, num_ws)
+
+
 def minibatch_std(x: Tensor, group: int = 4) -> Tensor:
     """x and one more channel: how much the samples of a group differ.  x [N, C, H, W] -> [N, C + 1, H, W]
 

@@ -7,6 +7,7 @@ from ganvas.papers.csgan import CSGAN
 from ganvas.papers.icgan import ICGAN
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
+from ganvas.papers.stylegan2 import StyleGAN2
 from ganvas.papers.unetgan import UNetGAN
 from ganvas.papers.wgan import WGAN
 
@@ -19,4 +20,5 @@ PAPERS: dict[str, type[GAN]] = {
     "unetgan": UNetGAN,
     "csgan": CSGAN,
     "icgan": ICGAN,
+    "stylegan2": StyleGAN2,
 }

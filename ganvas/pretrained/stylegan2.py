@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.pretrained.foreign import Imported, need, read_foreign
+from ganvas.pretrained.foreign import Imported, need, one_set, read_foreign
 from ganvas.pretrained.safe_pickle import read_pickle, state_dict
 
 FORMAT = "StyleGAN2-ADA (PyTorch)"
@@ -26,6 +27,23 @@ G_KEYS = re.compile(rf"{MAPPING}|synthesis\.b\d+\.(const|resample_filter|(conv0|
 D_KEYS = re.compile(
     rf"{MAPPING}|b\d+\.(resample_filter|(fromrgb|conv0|conv1|skip|conv|fc|out)\.(weight|bias|resample_filter))"
 )
+
+
+def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
+    """One pickle of networks (.pkl) or the folder that holds it, or state dicts of G or G_ema and, if given, of D.
+
+    Of a pickle G_ema is taken; `network`, which is taken out of the overrides, may name G instead.
+    """
+    network = str(overrides.pop("network", "G_ema"))
+    pickles = [p for f in files for p in (sorted(f.glob("*.pkl")) if f.is_dir() else [f]) if p.suffix == ".pkl"]
+    if len(pickles) > 1:
+        raise InputError(f"{', '.join(p.name for p in pickles)} are {len(pickles)} pickles; give one of them")
+    if pickles:
+        return load(pickles[0], network)
+    found = one_set(files, lambda state: any("fromrgb" in key for key in state))
+    path, G = found.get(network) or found.get("G_ema") or found["G"]
+    imported = convert(G, found["D"][1] if "D" in found else None)
+    return replace(imported, notes=[f"the generator is that of {path.name}", *imported.notes])
 
 
 def load(path: str | Path, network: str = "G_ema", D: str | Path | None = None) -> Imported:
@@ -48,9 +66,10 @@ def convert(G: Mapping[str, Tensor], D: Mapping[str, Tensor] | None = None) -> I
     """State dicts of G and D -> ours. With instance features the paper is "icgan", else "stylegan2".
 
     `values` are the arguments of our networks: `resolution, channels, num_classes, dim_h, dim_z, dim_w, layers,
-    channel_base, channel_max`; they are read off G, and D has to fit.
+    channel_base, channel_max`; they are read off G, and D has to fit. And `noise`, with which the authors sample.
     """
     values = generator_values(G)
+    values["noise"] = "constant"  # with it the authors sample
     notes = ["not in the weights: the clamp of half-precision training (256); give it if the authors' samples need it"]
     if D is not None:
         D_values = discriminator_values(D)
@@ -60,7 +79,9 @@ def convert(G: Mapping[str, Tensor], D: Mapping[str, Tensor] | None = None) -> I
         notes.append("not in the weights: the group of D's minibatch deviation; 4 was assumed")
     ours = None if D is None else {key: value.contiguous() for key, value in D.items()}
     paper = "icgan" if values["dim_h"] else "stylegan2"
-    return Imported(paper, values, {key: value.contiguous() for key, value in G.items()}, ours, notes)
+    presets = ("icgan-stylegan2",) if values["dim_h"] else ("stylegan2",)
+    state = {key: value.contiguous() for key, value in G.items()}
+    return Imported(paper, values, state, ours, notes, presets=presets, told=("noise",))
 
 
 def generator_values(G: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -215,8 +215,10 @@ def test_sampling_changes_nothing(name: str) -> None:
 
 
 def coupled(gan: GAN) -> bool:
-    """Does a player couple the samples of a batch in training mode, as batch norm does?"""
-    return any("Norm" in type(m).__name__ and "Layer" not in type(m).__name__ for m in gan.modules())
+    """Does a player couple the samples of a batch in training mode, as batch norm and minibatch deviation do?"""
+    names = [type(m).__name__ for m in gan.modules()]
+    grouped = any(getattr(m, "group", 1) > 1 for m in gan.modules())
+    return grouped or any("Norm" in name and "Layer" not in name for name in names)
 
 
 @every_paper
@@ -285,7 +287,7 @@ def changed(field: str, value: Any) -> list[Any]:
     options = {
         "optimizer": ["adam", "rmsprop", "rmsprop_tf1"],
         "lr_schedule": ["linear", "cosine"],
-        "ema_buffers": ["copy"],
+        "ema_buffers": ["copy", "average"],
         "G_net": ["mlp", "resnet64", "dcgan4"],
         "D_net": ["mlp", "resnet64", "dcgan4"],
         "D_norm": ["none", "batch", "layer"],
@@ -315,6 +317,7 @@ def changed(field: str, value: Any) -> list[Any]:
         "prior": ["uniform"],
         "pixels": ["sum"],
         "cutmix": ["always", "none"],
+        "noise": ["seed", "constant", "none"],
     }
     return options[field]
 
@@ -327,7 +330,7 @@ def trace(gan: GAN) -> str:
     for key, value in sorted(state.tensors().items()):
         total.update(key.encode() + value.numpy().tobytes())
     if gan.seeds_suffice:
-        total.update(gan.sample(2).numpy().tobytes())
+        total.update(gan.sample(2).numpy().tobytes() + gan.sample(2, truncation=0.5).numpy().tobytes())
     return total.hexdigest()
 
 

@@ -47,6 +47,15 @@ COUNTS: dict[str, tuple[int, int]] = {
     "csgan-128": (15_675_398, 5_529_474),
     "cyclegan-256": (22_756_358, 5_529_474),
     "cdgan-256": (22_756_358, 5_529_474),
+    "stylegan2-64": (22_243_608, 23_407_361),
+    "stylegan2-128": (22_949_277, 23_882_369),
+    "stylegan2-256": (23_191_522, 24_001_089),
+    "stylegan2-512": (28_700_647, 28_982_849),
+    "stylegan2-1024": (28_794_124, 29_012_513),
+    "stylegan2-f": (30_370_060, 29_012_513),
+    "stylegan2-256-paper": (24_767_458, 24_001_089),
+    "stylegan2-512-paper": (30_276_583, 28_982_849),
+    "stylegan2-1024-paper": (30_370_060, 29_012_513),
 }
 _GP = {"lipschitz": "penalise", "penalty": 10.0, "beta1": 0.0, "beta2": 0.9, "optimizer": "adam", "n_critic": 5}
 _CLIP = {"lipschitz": "clip", "clip": 0.01, "G_lr": 5e-5, "D_lr": 5e-5, "n_critic": 5}
@@ -60,6 +69,12 @@ _CYCLE = {
     "cycle": 10.0, "pool": 50, "G_width": 64, "D_width": 64, "num_layers": 3, "dropout": False, "flip": True,
     "lr_schedule": "epochs", "optimizer": "adam", "eps": 1e-8,
 }  # fmt: skip
+_STYLE = {
+    "beta1": 0.0, "beta2": 0.99, "eps": 1e-8, "dim_z": 512, "dim_w": 512, "r1_every": 16, "path": 2.0, "path_every": 4,
+    "path_decay": 0.01, "mixing": 0.9, "images": 25_000_000, "flip": False, "augment": "none", "ema_buffers": "copy",
+}  # fmt: skip
+_AUTO = _STYLE | {"layers": 2, "ema_rampup": 0.05, "group": 4}
+_PAPER = _STYLE | {"layers": 8, "ema_rampup": 0.0}
 # preset -> what the paper, or the script after which it is named, says
 SAID: dict[str, dict[str, Any]] = {
     "wgan-64": _CLIP | {
@@ -106,6 +121,16 @@ SAID: dict[str, dict[str, Any]] = {
     },
     "cyclegan-256": _CYCLE | {"cs": 0.0, "load_size": 286, "num_blocks": 9, "paired": False},
     "cdgan-256": _CYCLE | {"cs": 30.0, "direct": 15.0, "judge_cycled": True, "num_blocks": 9},
+    "stylegan2-64": _AUTO | {"batch": 64, "G_lr": 2.5e-3, "D_lr": 2.5e-3, "r1": 0.0128, "ema_images": 20_000},
+    "stylegan2-256": _AUTO | {"batch": 64, "G_lr": 2.5e-3, "r1": 0.2048, "channel_base": 16384},
+    "stylegan2-512": _AUTO | {"batch": 64, "G_lr": 2.5e-3, "r1": 0.8192, "channel_base": 32768},
+    "stylegan2-1024": _AUTO | {"batch": 32, "G_lr": 2e-3, "D_lr": 2e-3, "r1": 6.5536, "ema_images": 10_000},
+    "stylegan2-f": _PAPER | {"resolution": 1024, "batch": 32, "group": 4, "G_lr": 2e-3, "r1": 10.0},
+    "stylegan2-256-paper": _PAPER | {
+        "batch": 64, "group": 8, "channel_base": 16384, "G_lr": 2.5e-3, "r1": 1.0, "ema_images": 20_000,
+    },
+    "stylegan2-512-paper": _PAPER | {"batch": 64, "group": 8, "G_lr": 2.5e-3, "r1": 0.5, "ema_images": 20_000},
+    "stylegan2-1024-paper": _PAPER | {"batch": 32, "group": 4, "G_lr": 2e-3, "r1": 2.0, "ema_images": 10_000},
     "biggan-deep-128": _BIGGAN | {"deep": True, "G_ch": 128, "D_ch": 128, "dim_z": 128, "rgb": "paper"},
     "biggan-deep-256": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
     "biggan-deep-512": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
@@ -197,6 +222,10 @@ SIZES = {
     "biggan-deep": {
         "16": "biggan-deep-digits", "48": "biggan-deep-cifar10", "96": "biggan-deep-64", "192": "biggan-deep-128",
         "384": "biggan-deep-256", "any": "biggan-deep-512",
+    },
+    "stylegan2": {
+        "16": "stylegan2-digits", "48": "stylegan2-32-small", "96": "stylegan2-64", "192": "stylegan2-128",
+        "384": "stylegan2-256", "768": "stylegan2-512", "any": "stylegan2-1024",
     },
 }  # fmt: skip
 
