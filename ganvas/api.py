@@ -22,7 +22,7 @@ from ganvas.engine.step import NonFinite
 from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
 from ganvas.errors import InputError, in_words
-from ganvas.files import drop_strays, one_line, remove_contents, to_be_made
+from ganvas.files import LOCK, drop_strays, held, one_line, remove_contents, remove_empty, to_be_made
 from ganvas.gan import GAN
 from ganvas.models import folder as model_folder
 from ganvas.models import zoo
@@ -106,19 +106,24 @@ def _new_folder(out: Path) -> Iterator[None]:
     """An empty folder for a run; gone again if the block fails before a run has anything to go on from."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out {out} is a file; pass the name of a new folder")
-    if out.is_dir() and any(out.iterdir()):
-        raise InputError(
-            f"{out} already exists and is not empty; pass another --out, or continue it with --resume {out}"
-        )
     made = to_be_made(out)
+    with one_line(out):
+        out.mkdir(parents=True, exist_ok=True)
     try:
-        with one_line(out):
-            out.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException as error:
-        trained = any(int(p.name) for p in checkpoint.checkpoints(out / "checkpoints"))
-        if not trained and not isinstance(error, NonFinite):
-            remove_contents(out, made)
+        with held(out):
+            if any(p.name != LOCK for p in out.iterdir()):
+                raise InputError(
+                    f"{out} already exists and is not empty; pass another --out, or continue it with --resume {out}"
+                )
+            try:
+                yield
+            except BaseException as error:
+                trained = any(int(p.name) for p in checkpoint.checkpoints(out / "checkpoints"))
+                if not trained and not isinstance(error, NonFinite):
+                    remove_contents(out, [])
+                raise
+    except BaseException:
+        remove_empty(made)
         raise
 
 
@@ -146,7 +151,15 @@ def resume(
     """Continues a run exactly where its newest checkpoint stands; `images` may extend it.
 
     changes: what the caller asked for; whatever differs from the run's own recipe is refused, with the differences.
+    `data` among them is where the same images lie now.
     """
+    if not out.is_dir():
+        model_folder.read(out)  # says what is missing
+    with held(out):
+        return _resume(out, images, dict(changes or {}), device, screen or Screen())
+
+
+def _resume(out: Path, images: int | None, changes: dict[str, Any], device: str | None, screen: Screen) -> Outcome:
     description = model_folder.read(out)
     if "data" not in description.training:
         raise InputError(f"{out} is a model without a training run; resume the folder that ganvas train wrote")
@@ -161,8 +174,8 @@ def resume(
     recorded = {**config.model_dump(), **settings.model_dump(), "preset": description.preset}
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
-        for k, v in (changes or {}).items()
-        if recorded.get(k) != v
+        for k, v in changes.items()
+        if recorded.get(k) != v and k != "data"
     ]
     if different:
         raise InputError("resuming keeps the recipe; " + "; ".join(different) + ". Leave these out, or start a new run")
@@ -174,12 +187,14 @@ def resume(
         config = configure(type(config), {**config.counting(), "images": images})
     if device is not None:
         settings = settings.model_copy(update={"device": str(choose_device(device))})
+    if "data" in changes:
+        settings = settings.model_copy(update={"data": changes["data"]})
     made = Recipe(description.paper, description.preset or description.paper, config)
-    screen = screen or Screen()
     data = load_data(made.paper, settings, config, screen)
     if data.fingerprint != description.data.get("fingerprint"):
         raise InputError(
-            f"{settings.data} no longer holds the images this run was trained on; put them back, or start a new run"
+            f"{settings.data} no longer holds what this run was trained on: it has {counted(_facts(data))}, "
+            f"the run saw {counted(description.data)}; put them back, name their place with --data, or start a new run"
         )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
     path, problems = checkpoint.restore(state, out / "checkpoints")
@@ -203,7 +218,7 @@ def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: S
         config=recipe.config.counting(),
         class_names=data.class_names if recipe.config.num_classes else [],
         preprocessing=data.preprocessing,
-        data={"name": data.name, "count": len(data), "fingerprint": data.fingerprint},
+        data=_facts(data),
         training=settings.model_dump(),
     )
 
@@ -212,6 +227,18 @@ def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: S
 
     score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes)
     return Run(out, data, settings, write_model, score, screen), description
+
+
+def _facts(data: Dataset) -> dict[str, Any]:
+    """What config.json says of the data."""
+    classes = len(data.class_names)
+    return {"name": data.name, "count": len(data), "classes": classes, "fingerprint": data.fingerprint}
+
+
+def counted(facts: dict[str, Any]) -> str:
+    """1,260 images in 3 classes (1a2b3c4d)"""
+    classes = f" in {facts['classes']} classes" if facts.get("classes") else ""
+    return f"{facts.get('count', 0):,} images{classes} (fingerprint {str(facts.get('fingerprint'))[:8]})"
 
 
 def decoding(screen: Screen) -> Any:

@@ -6,11 +6,13 @@ import contextlib
 import errno
 import json
 import os
+import platform
 import re
 import shutil
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +84,60 @@ def locked(path: Path) -> Iterator[bool]:
         lock.release()
 
 
+LOCK = ".lock"  # in a run's folder while a process writes there
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """This process alone writes into the folder, for as long as the block runs; the lock goes with the process.
+
+    Raises InputError, naming the holder, where another has it.  File systems without locks hold nobody back.
+    """
+    from filelock import FileLock, Timeout
+
+    path = folder / LOCK
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(
+            f"{folder} is in use by {_holder(path)}; wait for it, stop it, or pass another folder"
+        ) from None
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            path.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": _now()}))
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: whoever opened it before sees that it is gone
+        lock.release()
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def _holder(path: Path) -> str:
+    """Who holds a lock: "process 4711 on host since 2026-01-31 12:00:00+01:00"."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return f"process {said['pid']} on {said['host']} since {said['since']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+def numbered(path: Path) -> Path:
+    """A new folder of that name, or with the first free number behind it; no two processes get the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for candidate in (path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))):
+        with contextlib.suppress(FileExistsError):
+            candidate.mkdir()
+            return candidate
+    raise InputError(f"{path} and 9,998 names like it are taken; pass --out")
+
+
 @contextmanager
 def one_line(path: Path) -> Iterator[None]:
     """Turns what an operating system says while writing `path` into one line for people."""
@@ -143,9 +199,14 @@ def to_be_made(folder: Path) -> list[Path]:
 
 
 def remove_contents(folder: Path, made: list[Path]) -> None:
-    """Removes what stands in the folder, and those of `made` that are empty then."""
-    for entry in folder.iterdir() if folder.is_dir() else ():
+    """Removes what stands in the folder but its lock, and those of `made` that are empty then."""
+    for entry in [p for p in folder.iterdir() if p.name != LOCK] if folder.is_dir() else ():
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    remove_empty(made)
+
+
+def remove_empty(made: list[Path]) -> None:
+    """Removes those of the folders that are empty."""
     for p in made:
         if p.is_dir() and not any(p.iterdir()):
             p.rmdir()

@@ -423,6 +423,21 @@ class GAN(nn.Module, Generic[C]):
         """What a model folder holds: every tensor but training's memory."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("memory.")}
 
+    def handed(self) -> dict[str, Tensor]:
+        """What one phase has left for a later one of the same iteration: the `handed` of training's memory.
+
+        A checkpoint within an iteration holds it; after a whole one nobody needs it.
+        """
+        parts = {name: getattr(part, "handed", {}) for name, part in self.memory.named_children()}
+        return {f"{name}/{key}": value for name, part in parts.items() for key, value in part.items()}
+
+    def hand(self, tensors: dict[str, Tensor]) -> None:
+        """The reverse of `handed`."""
+        for name, part in self.memory.named_children():
+            if hasattr(part, "handed"):
+                own = {key.removeprefix(f"{name}/"): t for key, t in tensors.items() if key.startswith(f"{name}/")}
+                part.__dict__["handed"] = {key: value.to(self.device) for key, value in own.items()}
+
     def load_model_state(self, state: dict[str, Tensor]) -> None:
         """The reverse of `model_state`; training's memory stays as it is.  Raises RuntimeError where they differ."""
         memory = {name: value for name, value in self.state_dict().items() if name.startswith("memory.")}

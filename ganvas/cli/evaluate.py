@@ -86,12 +86,13 @@ def run(args: argparse.Namespace) -> None:
         device=choose_device(args.device),
         progress=seen(),
     )
+    if args.json is not None:  # before anything is printed: a pipe that is closed loses no scores
+        write_scores(args.json, subject, scores)
     for score in scores:
         tell(describe(score))
     for line in cautions(scores):
         say(line)
     if args.json is not None:
-        write_scores(args.json, subject, scores)
         say(f"scores with their protocols: {args.json}")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a preset of `ganvas papers`, a bare name as wgan-gp, or your own FILE.toml",
     )
     parser.add_argument(
-        "--resume", type=pathname, metavar="DIR", help="continue this run; only --images and --device may change"
+        "--resume",
+        type=pathname,
+        metavar="DIR",
+        help="continue this run; only --images, --device and the place of its --data may change",
     )
     parser.add_argument(
         "--data",
@@ -97,8 +102,26 @@ def run(args: argparse.Namespace) -> int:
         if note:
             say(note)
         return 0
-    out = args.out or free(Path("runs") / f"{recipe.preset}-{Path(name).stem}")
-    return report(out, api.train(recipe, settings, out, note=note))
+    with chosen_folder(args.out, Path("runs") / f"{recipe.preset}-{Path(name).stem}") as out:
+        outcome = api.train(recipe, settings, out, note=note)
+    return report(out, outcome)
+
+
+@contextmanager
+def chosen_folder(given: Path | None, default: Path) -> Iterator[Path]:
+    """The folder that was asked for, or a new one by the default name, gone again where nothing was written."""
+    from ganvas.files import numbered, one_line, remove_empty, to_be_made
+
+    if given is not None:
+        yield given
+        return
+    made = to_be_made(default.parent)
+    with one_line(default):
+        out = numbered(default)
+    try:
+        yield out
+    finally:
+        remove_empty([out, *made])
 
 
 def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
@@ -168,12 +191,6 @@ def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
     )
     tell(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
     tell(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
-
-
-def free(path: Path) -> Path:
-    """The path, or the path with the first number behind it that is not taken."""
-    candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))]
-    return next(p for p in candidates if not p.exists())
 
 
 def whole_name(data: str) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,14 @@ from torch import Tensor
 
 from ganvas.engine import optim
 from ganvas.engine.ema import Average
+from ganvas.engine.step import Half
 from ganvas.errors import InputError
 from ganvas.files import one_line, read_json, save_tensors, sync, write_json
 from ganvas.gan import GAN
 
 KEEP = 2  # newest checkpoints that stay
-FORMAT = 2  # 1, without a number, is what was written before training had a memory; it is still read
+# 1, without a number: before training had a memory; 2: after whole iterations only.  Both are still read.
+FORMAT = 3
 
 
 @dataclass
@@ -39,12 +41,15 @@ class State:
     best: dict[str, float] | None = None  # score and images_seen of the best sample so far
     diversity: float = 0.0  # the most that a look at the run's health has seen
     rollbacks: int = 0  # after each, the draws are others
+    half: Half | None = None  # what is done of the iteration at hand, if it was left in its middle
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by a flat name, on the CPU."""
         parts: dict[str, dict[str, Tensor]] = {"gan": self.gan.state_dict()}
         if self.average is not None:
             parts["ema"] = self.average.players.state_dict()
+        if self.half is not None:
+            parts["handed"] = self.gan.handed()
         for player, optimiser in self.optimisers.items():
             parts[f"optim.{player}"] = optim.flat_state(optimiser)
         return {f"{part}/{k}": v.detach().cpu().contiguous() for part, d in parts.items() for k, v in d.items()}
@@ -63,6 +68,8 @@ class State:
         self.gan.iteration, self.gan.images_seen = counters["iteration"], counters["images_seen"]
         self.seconds, self.best = counters["seconds"], counters["best"]
         self.diversity, self.rollbacks = counters["diversity"], counters["rollbacks"]
+        self.half = Half(**counters["half"]) if counters.get("half") else None
+        self.gan.hand(parts.get("handed", {}))
 
 
 def save(state: State, folder: Path) -> Path:
@@ -82,6 +89,7 @@ def save(state: State, folder: Path) -> Path:
                 "best": state.best,
                 "diversity": state.diversity,
                 "rollbacks": state.rollbacks,
+                "half": asdict(state.half) if state.half is not None else None,
                 "sha256": _sha256(temporary / "state.safetensors"),
             }
             write_json(temporary / "state.json", {**counters, "check": _digest(counters)})

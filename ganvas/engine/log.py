@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -94,6 +95,13 @@ class Screen:
             self.width = 0
         self.out.write(line + "\n")
         self.out.flush()
+
+    def answer(self, line: str) -> None:
+        """A line from within a signal handler, where the stream may be in the middle of another line."""
+        try:
+            os.write(self.out.fileno(), f"\n{line}\n".encode())
+        except (OSError, ValueError):  # no file behind it, as in a notebook
+            self.out.write(f"{line}\n")
 
 
 def duration(seconds: float) -> str:

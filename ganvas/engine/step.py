@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 
 import torch
@@ -21,6 +22,22 @@ class NonFinite(InputError):
     """A loss, gradient or weight that is not a number, caught before anything was made worse by it."""
 
 
+@dataclass(frozen=True)
+class Half:
+    """An iteration that was left between two optimiser steps: how many are done, and what each of them logged."""
+
+    steps: int = 0
+    logs: dict[str, list[float]] = field(default_factory=dict)
+
+
+class Halted(Exception):
+    """Somebody asked to stop; what is done of the iteration stays done."""
+
+    def __init__(self, half: Half) -> None:
+        super().__init__(f"halted after {half.steps} optimiser steps of an iteration")
+        self.half = half
+
+
 def iterate(
     gan: GAN,
     real: Callable[[int], Batch],
@@ -28,20 +45,28 @@ def iterate(
     rng: Callable[[str, int], torch.Generator],
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     renewed: Callable[[Batch, str, int], Batch] | None = None,
+    half: Half | None = None,
+    asked: Callable[[int, int], bool] = lambda done, total: False,
 ) -> tuple[dict[str, Tensor], int]:
-    """One iteration.  -> (mean of the logs, fresh batches used)
+    """One iteration, or what is left of one that was halted.  -> (mean of the logs, fresh batches used)
 
     Step k of every phase sees batch k of the iteration, so the iteration uses as many fresh batches as its longest
     phase repeats.  rng(phase's name, k) gives the generator that the phase draws from; renewed(batch k, its
-    name, k) the batch with what phases do not share.
+    name, k) the batch with what phases do not share.  asked(steps done, of how many) is called before each step: to
+    show progress, and to say whether to stop there, which raises `Halted`.
     """
-    logs: Logs = {}
+    half = half or Half()
+    logs: Logs = {key: list(torch.tensor(values, device=gan.device)) for key, values in half.logs.items()}
     phases = [phase for phase in gan.phases() if gan.iteration % phase.every == 0]
-    for phase in phases:
+    steps = [(phase, k) for phase in phases for k in range(phase.repeat)]
+    for done, (phase, k) in enumerate(steps):
+        if done < half.steps:
+            continue
+        if asked(done, len(steps)):
+            raise Halted(Half(done, {key: [value.item() for value in values] for key, values in logs.items()}))
         freeze_all_but(gan, phase.player)
-        for k in range(phase.repeat):
-            batch = real(k) if renewed is None else renewed(real(k), phase.name, k)
-            step(gan, phase, batch, optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
+        batch = real(k) if renewed is None else renewed(real(k), phase.name, k)
+        step(gan, phase, batch, optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
     gan.requires_grad_(True)
     return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
 

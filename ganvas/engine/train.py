@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ from ganvas.engine.ema import Average, unmoved
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, duration
 from ganvas.engine.run import Run
-from ganvas.engine.step import NonFinite, iterate
+from ganvas.engine.step import Halted, NonFinite, iterate
 from ganvas.gan import GAN, Batch
 
 MOST_ROLLBACKS = 3
@@ -74,7 +74,11 @@ def train(run: Run, state: State) -> Outcome:
     means: dict[str, float] = {}
     started, shown, before = time.monotonic(), 0, state.seconds  # shown: images of this sitting, rolled back or not
 
-    with asked_to_stop() as stop, good_kept(run, gan), closing(Log(run.folder, gan.images_seen)) as log:
+    with (
+        asked_to_stop(run.screen.answer) as stop,
+        good_kept(run, gan),
+        closing(Log(run.folder, gan.images_seen)) as log,
+    ):
         last = False
         while not last:
             origin = gan.images_seen
@@ -88,7 +92,21 @@ def train(run: Run, state: State) -> Outcome:
             def renewed(batch: Batch, phase: str, k: int, origin: int = origin) -> Batch:
                 return feed.renewed(batch, origin + k * config.batch, phase)
 
-            logs, batches = iterate(gan, real, state.optimisers, rng, autocast, renewed)
+            try:
+                logs, batches = iterate(
+                    gan, real, state.optimisers, rng, autocast, renewed, state.half, lambda *_: bool(stop)
+                )
+            except Halted as halted:
+                state.half = halted.half if halted.half.steps else None
+                state.seconds = before + time.monotonic() - started
+                if sums:
+                    means = mean_of(sums)
+                    log.write(
+                        gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means}
+                    )
+                leave(run, state, log, means)
+                return Outcome(gan.images_seen, state.seconds, stop[0], state.best)
+            state.half = None
             gan.images_seen += batches * config.batch
             gan.iteration += 1
             if state.average is not None:
@@ -99,11 +117,13 @@ def train(run: Run, state: State) -> Outcome:
 
             state.seconds = before + time.monotonic() - started
             due = {name for name, n in every.items() if gan.images_seen // n > origin // n}
-            last = gan.images_seen >= config.images or bool(stop)
+            last = gan.images_seen >= config.images
+            if stop and not last:
+                due.clear()  # what can wait waits; the next step is not begun
             if "checkpoint" in due and settings.on_collapse != "warn":
                 due.add("evaluate")  # what is rolled back to must have been looked at
             if "log" in due or last:
-                means = {key: torch.stack(values).mean().item() for key, values in sums.items()}
+                means = mean_of(sums)
                 sums.clear()
                 speed = shown / max(time.monotonic() - started, 1e-9)
                 log.write(gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means})
@@ -124,8 +144,26 @@ def train(run: Run, state: State) -> Outcome:
                     continue
             if "checkpoint" in due or last:
                 run.save(state)
-    early = stop and gan.images_seen < config.images
-    return Outcome(gan.images_seen, state.seconds, stop[0] if early else None, state.best)
+    return Outcome(gan.images_seen, state.seconds, None, state.best)
+
+
+def mean_of(sums: dict[str, list[Tensor]]) -> dict[str, float]:
+    """Of what was logged since the last line."""
+    return {key: torch.stack(values).mean().item() for key, values in sums.items()}
+
+
+def leave(run: Run, state: State, log: Log, means: dict[str, float]) -> None:
+    """Saves a run that was asked to stop, be it in the middle of an iteration; going on gives the same bits."""
+    run.write_picture(state)
+    if run.settings.on_collapse != "warn":  # what may be rolled back to must have been looked at
+        found, verdict = run.evaluate(state, means)
+        log.write(state.gan.images_seen, found)
+        if verdict.collapsed:
+            run.screen.say(
+                f"at {state.gan.images_seen:,} images: {verdict.sentence}; going on from the last checkpoint"
+            )
+            return
+    run.save(state)
 
 
 @contextmanager
@@ -175,14 +213,17 @@ def deterministic() -> None:
 
 
 @contextmanager
-def asked_to_stop() -> Iterator[list[int]]:
-    """A list that holds the signal's number once Ctrl-C or SIGTERM came; a second one ends at once."""
+def asked_to_stop(answer: Callable[[str], None]) -> Iterator[list[int]]:
+    """A list that holds the signal's number once Ctrl-C or SIGTERM came, which is answered at once; a second one ends
+    at once.
+    """
     caught: list[int] = []
 
     def catch(number: int, _: object) -> None:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
+        answer("saving after this optimiser step; once more to leave with the last checkpoint only")
 
     try:
         before = {number: signal.signal(number, catch) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -6,11 +6,11 @@ Both grow from or shrink to 4x4; other resolutions (8, 16, 128, ...) have fewer 
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganvas.errors import InputError
 from ganvas.nets.tflib import init_conv, init_linear, layer_norm
+from ganvas.ops.resample import average_pool, conv_pool, upsample, upsample_conv
 from ganvas.ops.table import rows_of
 
 
@@ -26,16 +26,6 @@ def _conv(num_in: int, num_out: int, size: int, bias: bool = True, he: bool = Tr
     conv = nn.Conv2d(num_in, num_out, size, padding=size // 2, bias=bias)
     init_conv(conv, he=he)
     return conv
-
-
-def up(x: Tensor) -> Tensor:
-    """Nearest neighbour, x2."""
-    return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-def pool(x: Tensor) -> Tensor:
-    """Mean of 2x2."""
-    return F.avg_pool2d(x, 2)
 
 
 class ClassBatchNorm(nn.Module):
@@ -60,7 +50,7 @@ class Block(nn.Module):
 
     up: nearest before the first convolution (shortcut: up, 1x1); down: mean pool after the second.  `narrow` is the 64
     pixel file's habit: no bias in the first convolution, its width is that of the input when going down, and the
-    shortcut pools first.  The 32-pixel file pools after the shortcut's 1x1.
+    shortcut pools first.  The 32-pixel file pools after the shortcut's 1x1, which gives the same numbers.
     """
 
     def __init__(
@@ -68,7 +58,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         hidden = num_in if narrow and resample == "down" else num_out
-        self.resample, self.pool_first, self.num_classes = resample, narrow, num_classes
+        self.resample, self.num_classes = resample, num_classes
         self.norm1, self.norm2 = (self._norm(norm, n) for n in (num_in, hidden))
         self.conv1 = _conv(num_in, hidden, 3, bias=not narrow)
         self.conv2 = _conv(hidden, num_out, 3)
@@ -83,18 +73,17 @@ class Block(nn.Module):
         """x [N, C, H, W], y [N] or None -> [N, C', H', W']"""
         condition = (y,) if self.num_classes else ()
         h = self.norm1(x, *condition).relu()
-        h = self.conv1(up(h) if self.resample == "up" else h)
-        h = self.conv2(self.norm2(h, *condition).relu())
-        return (pool(h) if self.resample == "down" else h) + self._skip(x)
+        h = upsample_conv(h, self.conv1.weight, self.conv1.bias) if self.resample == "up" else self.conv1(h)
+        h = self.norm2(h, *condition).relu()
+        h = conv_pool(h, self.conv2.weight, self.conv2.bias) if self.resample == "down" else self.conv2(h)
+        return h + self._skip(x)
 
     def _skip(self, x: Tensor) -> Tensor:
         if self.shortcut is None:
             return x
-        if self.resample == "up":
-            return self.shortcut(up(x))
-        if self.resample == "down":
-            return self.shortcut(pool(x)) if self.pool_first else pool(self.shortcut(x))
-        return self.shortcut(x)
+        if self.resample == "up":  # a 1x1 convolution commutes with either change of size
+            return upsample(self.shortcut(x))
+        return self.shortcut(average_pool(x) if self.resample == "down" else x)
 
 
 class FirstBlock(nn.Module):
@@ -108,7 +97,8 @@ class FirstBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [N, C, H, W] -> [N, C', H / 2, W / 2]"""
-        return pool(self.conv2(self.conv1(x).relu())) + self.shortcut(pool(x))
+        h = conv_pool(self.conv1(x).relu(), self.conv2.weight, self.conv2.bias)
+        return h + self.shortcut(average_pool(x))
 
 
 class G32(nn.Module):

@@ -72,11 +72,15 @@ class Fakes:
 class Pools(nn.Module):
     """A pool for each of several kinds of images.  shapes: name -> (C, H, W)"""
 
-    shown: Fakes | None = None  # from G's step to D's in one iteration; no buffer, so no checkpoint has it
-
     def __init__(self, size: int, shapes: dict[str, tuple[int, ...]]) -> None:
         super().__init__()
+        self.handed: dict[str, Tensor] = {}  # from G's step to D's in one iteration; see `GAN.handed`
         self.pools: Any = nn.ModuleDict({name: Pool(size, *shape) for name, shape in shapes.items()})
+
+    @property
+    def shown(self) -> Fakes | None:
+        """What G's step of this iteration has left for D's."""
+        return Fakes(**self.handed) if self.handed else None
 
     def draw(self, num: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Coins and slots for `num` images of each kind.  -> bool [N, K], int64 [N, K]"""
@@ -95,4 +99,4 @@ class Pools(nn.Module):
         """The `after` of G's step: what its loss kept, `coins` and `slots` from `draw` among it, becomes `shown`."""
         kept = {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
         coins, slots = kept.pop("coins"), kept.pop("slots")
-        self.shown = Fakes(**self.exchange(kept, coins, slots))
+        self.handed = self.exchange(kept, coins, slots)

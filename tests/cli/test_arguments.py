@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ganvas.cli import arguments
-from ganvas.cli.train import free, whole_name
+from ganvas.cli.train import whole_name
 from ganvas.errors import InputError
 
 Kind = Callable[[str], Any]
@@ -74,15 +74,6 @@ def test_counts_seeds_and_shares(kind: Kind, text: str, value: float) -> None:
 def test_what_is_none(kind: Kind, text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match=r"given, expected a"):
         kind(text)
-
-
-def test_a_run_takes_the_first_name_that_is_free(tmp_path: Path) -> None:
-    path = tmp_path / "wgan-digits"
-    assert free(path) == path
-    path.mkdir()
-    assert free(path).name == "wgan-digits-2"
-    (tmp_path / "wgan-digits-2").mkdir()
-    assert free(path).name == "wgan-digits-3"
 
 
 def test_a_data_set_is_named_so_that_a_run_resumes_from_anywhere(

@@ -386,6 +386,15 @@ def test_lpips_of_pairs(here: Path, out: Path, tmp_path: Path) -> None:
     assert main(shlex.split(f"evaluate plain --data flat --metrics lpips {weights}")) == 2  # 8 pixels are too few
 
 
+def test_a_closed_pipe_loses_no_scores(here: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("builtins.print", closed)
+    assert main(["evaluate", "classy0", "--data", "data", "-n", "12", "--device", "cpu", "--json", str(out)]) == 141
+    assert json.loads(out.read_text())["scores"]
+
+
 def test_the_json_is_what_was_printed(here: Path, out: Path) -> None:
     found = evaluated("classy0 --data data -n 12 --metrics fid,prdc", out)
     content = json.loads(out.read_text())

@@ -139,14 +139,14 @@ def test_the_format_before_this_one_is_read_and_a_later_one_is_not(tmp_path: Pat
     """The first had no number."""
     written = state_of(3)
     path = checkpoint.save(written, tmp_path)
-    assert json.loads((path / "state.json").read_text())["format"] == checkpoint.FORMAT == 2
+    assert json.loads((path / "state.json").read_text())["format"] == checkpoint.FORMAT == 3
     rewritten(path, format=None)
     state = state_of()
     assert checkpoint.restore(state, tmp_path) == (path, [])
     assert state.gan.images_seen == 103
     assert not running.differences(state.tensors(), written.tensors())
-    rewritten(path, format=3)
-    with pytest.raises(InputError, match="it has format 3, this ganvas reads up to 2; install a newer ganvas"):
+    rewritten(path, format=4)
+    with pytest.raises(InputError, match="it has format 4, this ganvas reads up to 3; install a newer ganvas"):
         checkpoint.restore(state_of(), tmp_path)
 
 

@@ -81,6 +81,41 @@ def test_a_signal_saves_and_leaves(
     assert log_of(out) == log_of(whole)
 
 
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_signal_within_an_iteration_is_obeyed_at_the_next_step(
+    after: int, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Two critic steps and one of G are an iteration: it is left after the first, or the second, and ends the same."""
+    from ganvas.engine import train as loop
+
+    plain, seen = loop.iterate, []
+
+    def interrupted(*given: Any) -> Any:
+        gan, asked = given[0], given[-1]
+
+        def noticed(done: int, total: int) -> bool:
+            seen.append((done, total))
+            if gan.iteration == 5 and done == after - 1:
+                signal.raise_signal(signal.SIGTERM)
+                assert "saving after this optimiser step" in capsys.readouterr().err
+                return False  # it came while this step was at work
+            return asked(done, total)
+
+        return plain(*given[:-1], noticed)
+
+    monkeypatch.setattr(loop, "iterate", interrupted)
+    out = tmp_path / "stopped"
+    assert running.train(out, "--images", "1k") == 143
+    assert seen[-1] == (after, 3)
+    counters = json.loads((max((out / "checkpoints").glob("[0-9]*")) / "state.json").read_text())
+    assert counters["half"]["steps"] == after
+    assert counters["iteration"] == 5
+    monkeypatch.undo()
+    assert running.resume(out) == 0
+    assert not running.differences(running.left(out), running.left(whole))
+    assert log_of(out) == log_of(whole)
+
+
 def test_a_signal_in_the_last_iteration_is_a_finished_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = Log.write
 
@@ -151,7 +186,7 @@ CHANGES = {
     "--score fid": "score: the run has 'sliced', asked for 'fid'",
     "--on-collapse stop": "on_collapse: the run has 'warn', asked for 'stop'",
     "--log-every 7": "log_every: the run has 1, asked for 7",
-    "--data grid25": "data: the run has 'ring8', asked for 'grid25'",
+    "--data grid25": "grid25 no longer holds what this run was trained on: it has",
     "--resolution 16": "resolution: the run has 0, asked for 16",
     "--images 100": "can only be extended",
     "--out elsewhere": "--out given with --resume",
@@ -217,4 +252,25 @@ def test_other_data_on_the_disk_are_refused(tmp_path: Path, capsys: Any) -> None
     capsys.readouterr()
     assert running.resume(out, "--images", "32") == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "no longer holds the images this run was trained on" in line
+    assert "no longer holds what this run was trained on: it has 4 images" in line
+
+
+def test_data_that_moved_are_found_where_they_are(tmp_path: Path, capsys: Any) -> None:
+    folder, moved = tmp_path / "data", tmp_path / "elsewhere" / "photos"
+    folder.mkdir()
+    for i in range(4):
+        Image.fromarray(np.full((8, 8), i * 9, np.uint8)).save(folder / f"{i}.png")
+    small = ["wgan-gp-digits", "--set", "G_width=2", "D_width=2", "batch=4", "dim_z=2", "penalty_eps=1e-6"]
+    out = tmp_path / "run"
+    assert running.train(out, "--images", "16", "--data", str(folder), recipe=small) == 0
+    moved.parent.mkdir()
+    folder.rename(moved)
+    assert running.resume(out, "--images", "32") == 2
+    assert running.resume(out, "--images", "32", "--data", str(moved)) == 0
+    assert json.loads((out / "config.json").read_text())["training"]["data"] == str(moved)
+    Image.fromarray(np.full((8, 8), 9, np.uint8)).save(moved / "4.png")
+    capsys.readouterr()
+    assert running.resume(out, "--images", "48", "--data", str(moved)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "it has 5 images (fingerprint " in line
+    assert "the run saw 4 images (fingerprint " in line

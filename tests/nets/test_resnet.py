@@ -175,7 +175,7 @@ def test_the_critic_without_a_norm_argument_has_layer_norm() -> None:
 
 
 def test_shortcut_orders() -> None:
-    """The 32-pixel file pools after the 1x1, the 64-pixel file before it: the same numbers, not the same work."""
+    """The 32-pixel file pools after the 1x1, the 64-pixel file before it: the same numbers, so both pool first here."""
     x = torch.randn(2, 4, 8, 8)
     wide, narrow = resnet.Block(4, 6, "down"), resnet.Block(4, 6, "down", narrow=True)
     assert wide.conv1.bias is not None
@@ -183,11 +183,28 @@ def test_shortcut_orders() -> None:
     assert (wide.conv1.out_channels, narrow.conv1.out_channels) == (6, 4)
     narrow.shortcut.load_state_dict(wide.shortcut.state_dict())
     torch.testing.assert_close(wide._skip(x), narrow._skip(x), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(wide._skip(x), F.avg_pool2d(wide.shortcut(x), 2), rtol=1e-5, atol=1e-5)
     sides = []
     for block in (wide, narrow):
         block.shortcut.register_forward_pre_hook(lambda _module, args: sides.append(args[0].shape[-1]))
         block(x)
-    assert sides == [8, 4]
+    assert sides == [4, 4]
+
+
+@pytest.mark.parametrize("side", [8, 16])
+@pytest.mark.parametrize("narrow", [False, True])
+def test_resampling_within_the_convolution_is_the_same_block(side: int, narrow: bool) -> None:
+    """Against the plain order: up, 3x3 and 3x3, pool; below 8 pixels on the small side it is that order."""
+    x = torch.randn(2, 4, side, side)
+    up, down = resnet.Block(4, 6, "up", narrow=narrow), resnet.Block(4, 6, "down", narrow=narrow)
+    large = F.interpolate(x, scale_factor=2)
+    plain = up.conv2(up.conv1(F.interpolate(x.relu(), scale_factor=2)).relu()) + up.shortcut(large)
+    torch.testing.assert_close(up(x), plain, rtol=1e-5, atol=1e-5)
+    plain = F.avg_pool2d(down.conv2(down.conv1(x.relu()).relu()), 2) + F.avg_pool2d(down.shortcut(x), 2)
+    torch.testing.assert_close(down(x), plain, rtol=1e-5, atol=1e-5)
+    first = resnet.FirstBlock(4, 6)
+    plain = F.avg_pool2d(first.conv2(first.conv1(x).relu()), 2) + first.shortcut(F.avg_pool2d(x, 2))
+    torch.testing.assert_close(first(x), plain, rtol=1e-5, atol=1e-5)
 
 
 def test_a_block_that_keeps_the_size_has_a_shortcut_only_where_the_width_changes() -> None:

@@ -21,7 +21,7 @@ from ganvas.data import Dataset
 from ganvas.engine import checkpoint
 from ganvas.engine.checkpoint import State
 from ganvas.engine.feed import Feed
-from ganvas.engine.step import freeze_all_but, iterate, step
+from ganvas.engine.step import Halted, freeze_all_but, iterate, step
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
 from ganvas.gan import GAN
@@ -172,6 +172,37 @@ def test_save_load_go_on_is_never_stopped(name: str, tmp_path: Path) -> None:
     checkpoint.restore(second, tmp_path)
     go(second, 3, data)
     assert same(through.tensors(), second.tensors())
+
+
+@every_paper
+def test_an_iteration_left_in_its_middle_goes_on_as_if_it_never_was(name: str, tmp_path: Path) -> None:
+    """After every one of its optimiser steps: state and logs are those of an iteration that was not left."""
+    through = state_of(name)
+    data = tiny.images(through.gan)
+    gan, n = through.gan, through.gan.config.batch
+    feed = Feed(data, 0, CPU, gan.config.flip)
+    go(through, 1, data)
+    start, draws = gan.images_seen, partial(rng.generator, "step", 0, gan.iteration)
+    checkpoint.save(through, tmp_path / "start")
+    logs, _ = iterate(gan, lambda k: feed.batch(start + k * n, n), through.optimisers, draws)
+    steps = sum(phase.repeat for phase in gan.phases() if gan.iteration % phase.every == 0)
+    for halt in range(1, steps):
+        state = new_state(tiny.build(name, seed=99), CPU)
+        checkpoint.restore(state, tmp_path / "start")
+        with pytest.raises(Halted) as halted:
+            iterate(
+                state.gan, lambda k: feed.batch(start + k * n, n), state.optimisers, draws,
+                asked=lambda done, _, halt=halt: done == halt,
+            )  # fmt: skip
+        state.half = halted.value.half
+        assert state.half.steps == halt
+        checkpoint.save(state, tmp_path / str(halt))
+        again = new_state(tiny.build(name, seed=7), CPU)
+        checkpoint.restore(again, tmp_path / str(halt))
+        found, _ = iterate(again.gan, lambda k: feed.batch(start + k * n, n), again.optimisers, draws, half=again.half)
+        again.half = None
+        assert same(through.tensors(), again.tensors())
+        assert same(logs, found)
 
 
 @every_paper
