@@ -13,6 +13,7 @@ from ganvas import rng
 from ganvas.config import Config, configure
 from ganvas.data import Kind
 from ganvas.errors import InputError
+from ganvas.features.dims import dim_of
 from ganvas.gan import GAN
 from ganvas.papers import PAPERS
 from ganvas.presets import Preset, fitting, own_fields, preset, presets
@@ -57,7 +58,16 @@ def as_meant(row: Preset) -> Config:
     """The preset's Config with the classes of the data it is meant for."""
     kind = PAPERS[row.paper].config_type
     conditional = row.values.get("conditional", kind.model_fields["conditional"].default)
-    return configure(kind, {"num_classes": row.classes if conditional else 0, **row.values}, given=())
+    values = {"num_classes": row.classes if conditional else 0, **row.values, **length_of_features(row.values, kind)}
+    return configure(kind, values, given=())
+
+
+def length_of_features(values: dict[str, Any], kind: type[Config]) -> dict[str, int]:
+    """`dim_h` of a paper that is conditioned on features, where the network's name alone says it."""
+    if "dim_h" not in kind.model_fields:
+        return {}
+    length = dim_of(str(values.get("features", kind.model_fields["features"].default)))
+    return {} if length is None else {"dim_h": length}
 
 
 def default_data(name: str) -> str:
@@ -98,6 +108,8 @@ def recipe(
         values |= sides(size, row.name, config_type)
     values |= overrides
     given = set(overrides) | (own_fields(Path(name).expanduser()) if name.endswith(".toml") else set())
+    if "dim_h" not in given:
+        values |= length_of_features(values, config_type)
     if "epochs" in config_type.model_fields and "images" not in given:
         values["images"] = kind.count * values.get("epochs", config_type.model_fields["epochs"].default)
     conditional = values.get("conditional", config_type.model_fields["conditional"].default)

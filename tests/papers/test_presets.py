@@ -43,6 +43,20 @@ COUNTS: dict[str, tuple[int, int]] = {
     "biggan-deep-256": (55_880_833, 38_247_426),
     "biggan-deep-512": (56_163_905, 38_301_122),
     "biggan-deep-cifar10": (7_435_267, 2_581_249),
+    # the authors' G without classes also counts a class table of 128,000 that is never read
+    "icgan-64": (36_655_876 - 128_000, 21_646_018),
+    "icgan-128": (77_160_132 - 128_000, 89_593_634),
+    "icgan-256": (90_014_340 - 128_000, 100_837_154),
+    "icgan-256-half": (42_860_804 - 128_000, 45_520_066),
+    "icgan-coco-128": (22_271_076 - 128_000, 23_189_330),
+    "icgan-coco-256": (25_861_956 - 128_000, 26_000_786),
+    "cc-icgan-64": (37_868_292, 21_108_930),
+    "cc-icgan-128": (79_052_484, 88_788_002),
+    "cc-icgan-256": (92_299_908, 100_031_522),
+    "cc-icgan-256-half": (44_384_516, 44_982_978),
+    "cc-icgan-lt-64": (37_868_292, 21_108_930),
+    "cc-icgan-lt-128": (38_073_988, 39_985_346),
+    "cc-icgan-lt-256": (44_384_516, 44_982_978),
     "csgan-256": (22_756_358, 5_529_474),
     "csgan-128": (15_675_398, 5_529_474),
     "cyclegan-256": (22_756_358, 5_529_474),
@@ -75,6 +89,21 @@ _STYLE = {
 }  # fmt: skip
 _AUTO = _STYLE | {"layers": 2, "ema_rampup": 0.05, "group": 4}
 _PAPER = _STYLE | {"layers": 8, "ema_rampup": 0.0}
+_ICGAN = {
+    "beta1": 0.0, "beta2": 0.999, "eps": 1e-6, "ema": 0.9999, "ema_start": 20_000, "sn_eps": 1e-6, "bn_eps": 1e-5,
+    "init": "ortho", "bias_init": "torch", "flip": True, "shared_dim_feat": 512, "dim_h": 2048, "hier": True,
+}  # fmt: skip
+_SHIFTED = _ICGAN | {"augment": "diffaugment", "augment_policy": ("translation",), "k": 5}
+
+
+def icgan(
+    ch: int, D_lr: float, G_lr: float, D_steps: int, batch: int, at_once: int, flip_features: bool
+) -> dict[str, Any]:
+    """A row of the released configurations."""
+    common = {"G_ch": ch, "D_ch": ch, "D_lr": D_lr, "G_lr": G_lr, "D_steps": D_steps, "batch": batch}
+    return common | {"accumulate": batch // at_once, "flip_features": flip_features}
+
+
 # preset -> what the paper, or the script after which it is named, says
 SAID: dict[str, dict[str, Any]] = {
     "wgan-64": _CLIP | {
@@ -116,6 +145,18 @@ SAID: dict[str, dict[str, Any]] = {
         "batch": 64, "G_lr": 2e-4, "D_lr": 2e-4, "beta1": 0.0, "beta2": 0.9, "eps": 1e-8, "D_steps": 5, "ema": 0.0,
         "sn_eps": 1e-8, "bn_eps": 1e-5, "init": "xavier", "D_wide": False, "ortho": 0.0,
     },
+    "icgan-64": _ICGAN | icgan(64, 1e-4, 1e-4, 1, 256, 256, True) | {"k": 50, "features": "swav", "dim_z": 120},
+    "icgan-128": _ICGAN | icgan(96, 1e-4, 4e-5, 1, 2048, 64, True) | {"k": 50, "features": "swav", "dim_z": 120},
+    "icgan-256": _ICGAN | icgan(96, 1e-4, 4e-5, 1, 2048, 16, False) | {"k": 50, "features": "swav", "dim_z": 119},
+    "icgan-256-half": _ICGAN | icgan(64, 1e-4, 1e-4, 2, 2048, 16, True) | {"k": 50, "augment": "none"},
+    "icgan-coco-128": _SHIFTED | icgan(48, 4e-4, 1e-4, 1, 256, 64, True) | {"features": "swav"},
+    "icgan-coco-256": _SHIFTED | icgan(48, 1e-4, 1e-4, 1, 256, 16, True) | {"dim_z": 119},
+    "cc-icgan-64": _ICGAN | icgan(64, 1e-4, 1e-4, 1, 256, 256, True) | {"features": "resnet50", "shared_dim": 128},
+    "cc-icgan-128": _ICGAN | icgan(96, 1e-4, 4e-5, 1, 2048, 64, True) | {"k": 50, "features": "resnet50"},
+    "cc-icgan-256": _ICGAN | icgan(96, 1e-4, 4e-5, 1, 2048, 16, False) | {"k": 50, "num_classes": 1000},
+    "cc-icgan-lt-64": _SHIFTED | icgan(64, 1e-3, 1e-5, 1, 128, 128, False) | {"features": "resnet50-lt"},
+    "cc-icgan-lt-128": _SHIFTED | icgan(64, 1e-4, 1e-4, 2, 128, 64, False) | {"features": "resnet50-lt"},
+    "cc-icgan-lt-256": _SHIFTED | icgan(64, 1e-4, 1e-4, 2, 128, 16, False) | {"dim_z": 119},
     "csgan-256": _CYCLE | {
         "cs": 30.0, "detach": True, "identity": 0.0, "direct": 0.0, "load_size": 0, "num_blocks": 9, "paired": True,
     },
@@ -218,6 +259,11 @@ SIZES = {
     "biggan": {
         "16": "biggan-digits", "48": "biggan-cifar10", "96": "biggan-64", "192": "biggan-128", "384": "biggan-256",
         "any": "biggan-512",
+    },
+    "icgan": {"16": "icgan-digits", "48": "icgan-32-small", "96": "icgan-64", "192": "icgan-128", "any": "icgan-256"},
+    "cc-icgan": {
+        "16": "cc-icgan-digits", "48": "cc-icgan-32-small", "96": "cc-icgan-64", "192": "cc-icgan-128",
+        "any": "cc-icgan-256",
     },
     "biggan-deep": {
         "16": "biggan-deep-digits", "48": "biggan-deep-cifar10", "96": "biggan-deep-64", "192": "biggan-deep-128",
