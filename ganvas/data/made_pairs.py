@@ -1,10 +1,10 @@
 """Pairs for a first run without data: patches of scikit-learn's two photographs beside their edges or in grey.
 
-`photo-edges`: A is the edge map, B the photograph. `photo-grey`: A is the photograph in grey, B in colour. The test split
-is the middle fifth of either photograph, which shows a part of what it is of; training sees what is left and right of
-it, so no pixel is in both. Patches almost without edges (sky, a blurred background) are left out: of such a map nobody
-could tell the colour. The photographs (CC BY 2.0, see scikit-learn's `datasets/images/README.txt`) are read from its
-installed copy and never stored here.
+`photo-edges`: A is the edge map, B the photograph. `photo-grey`: A is the photograph in grey, B in colour. The test
+split is the middle fifth of either photograph, which shows a part of what it is of; training sees what is left and
+right of it, so no pixel is in both. Patches almost without edges (sky, a blurred background) are left out: of such a
+map nobody could tell the colour. The photographs (CC BY 2.0, see scikit-learn's `datasets/images/README.txt`) are read
+from its installed copy and never stored here.
 """
 
 from __future__ import annotations
