@@ -25,6 +25,7 @@ from ganvas.ops.augment import Transform
 if TYPE_CHECKING:
     from ganvas.data import Dataset
     from ganvas.instances import Stored
+    from ganvas.projection import Projection
 
 C = TypeVar("C", bound=Config)
 
@@ -140,6 +141,7 @@ class GAN(nn.Module, Generic[C]):
     averaged: ClassVar[tuple[str, ...]] = ("G",)  # players of which an EMA is kept
     reads: ClassVar[str] = "images"  # key of data.READERS
     seeds_suffice: ClassVar[bool] = True  # False: an image needs a given row (a picture to translate)
+    projected: ClassVar[tuple[str, ...]] = ("z", "ws", "h")  # fields of a code that a projection moves
 
     def __init__(self, config: C) -> None:
         super().__init__()
@@ -369,6 +371,18 @@ class GAN(nn.Module, Generic[C]):
         from ganvas import sampling
 
         sampling.standing_statistics(self, batches, batch, seed, truncation, truncation_form)
+
+    def project(self, pictures: Any, classes: int | str | Sequence[int | str] | None = None, **how: Any) -> Projection:
+        """The codes whose images are nearest to pictures (paths, Pillow images, or float [N, C, H, W] in [-1, 1]).
+
+        classes: of the pictures; None looks among all.  how: seed, likeness, progress, and the fields of
+        `projection.How`.  The code of what is returned can be decoded, mixed, and changed with dataclasses.replace.
+        Raises InputError for points and for models that make images of images.
+        """
+        from ganvas import projection
+
+        said = {name: how.pop(name) for name in ("seed", "likeness", "progress") if name in how}
+        return projection.project(self, pictures, classes, how=projection.how(how), **said)
 
     def class_index(self, given: int | str) -> int:
         """The index of a class, given by name or by index; a name wins over a number that looks like an index."""

@@ -26,6 +26,27 @@ def take(record: R, rows: slice) -> R:
     return _mapped(record, lambda t: t[rows])
 
 
+def count(record: Any) -> int:
+    """How many rows the record has; 0 for one without tensors of rows."""
+    for f in fields(record):
+        value = getattr(record, f.name)
+        found = [value] if isinstance(value, Tensor) else value if _are_tensors(value) else []
+        lengths = [len(t) for t in found if t.dim()] or ([count(value)] if is_dataclass(value) else [])
+        if any(lengths):
+            return max(lengths)
+    return 0
+
+
+def parts(record: R, size: int) -> list[R]:
+    """The record in parts of `size` rows, the last of what is left."""
+    return [take(record, slice(start, start + size)) for start in range(0, count(record), size)]
+
+
+def pick(record: R, index: Tensor) -> R:
+    """Rows by their numbers, in that order.  index [N] int64"""
+    return concat([take(record, slice(i, i + 1)) for i in index.tolist()])
+
+
 def to(record: R, device: torch.device) -> R:
     """Every tensor on the device."""
     return _mapped(record, lambda t: t.to(device), whole=True)

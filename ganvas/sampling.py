@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -68,13 +69,17 @@ def interpolate(
     if len(seeds) < 2 or steps < 1:
         raise InputError(f"{len(seeds)} seeds in {steps} steps given, expected two seeds or more, and a step or more")
     y = class_indices(gan, classes, len(seeds))
-    legs = []
     with evaluating(gan):
         code = gan.code(Request(list(seeds), condition(gan, list(seeds), y, 0), truncation, form))
-        for i in range(len(seeds) - 1):
-            a, b = rows.take(code, slice(i, i + 1)), rows.take(code, slice(i + 1, i + 2))
-            legs.append(images(gan, rows.concat([gan.mix(a, b, k / steps) for k in range(steps)])))
-    return torch.cat(legs)
+        return legs(gan, code, steps)
+
+
+def legs(gan: GAN, code: Any, steps: int) -> Tensor:
+    """From each of the n rows of a code to the next in `steps` pictures, along `mix`.  -> [(n - 1) steps, ...]"""
+    ends = rows.parts(code, 1)
+    with torch.no_grad(), evaluating(gan):
+        lines = [rows.concat([gan.mix(a, b, k / steps) for k in range(steps)]) for a, b in pairwise(ends)]
+        return torch.cat([images(gan, line) for line in lines])
 
 
 @torch.no_grad()
@@ -144,6 +149,12 @@ def condition_like(gan: GAN, real: Batch, seeds: list[int]) -> Given:
 def images(gan: GAN, code: object) -> Tensor:
     """The images of codes, on the GAN's device.  -> float32 [N, C, H, W]"""
     return gan.decode(rows.to(code, gan.device)).float()
+
+
+def images_of(gan: GAN, code: Any, batch: int = 64) -> Tensor:
+    """The images of any number of codes, so many at a time, in evaluation mode.  -> float32 [N, C, H, W]"""
+    with torch.no_grad(), evaluating(gan):
+        return torch.cat([images(gan, part) for part in rows.parts(code, batch)])
 
 
 def class_indices(gan: GAN, classes: Classes, n: int) -> Tensor | None:

@@ -50,6 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", type=Path, metavar="FILE", help="with --like: the feature network, where the model holds none"
     )
     parser.add_argument(
+        "--code",
+        type=pathname,
+        nargs="+",
+        metavar="FILE",
+        help="codes that ganvas project found, instead of seeds; with --class the same codes in that class, with "
+        "--interpolate from each to the next",
+    )
+    parser.add_argument(
         "--scores", action="store_true", help="below each image what D says of its pixels: white real, black fake"
     )
     parser.add_argument(
@@ -77,6 +85,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--out {out} given, expected a name that ends in .png, .jpg, .webp, .gif or .npz")
     check_scores(args, out)
     check_like(args)
+    check_code(args)
     must_be_writable(args.each / "seed.png" if args.each is not None else out)
     gan = api.load(args.model, args.device)
     if args.classes and not gan.config.num_classes:
@@ -89,7 +98,9 @@ def run(args: argparse.Namespace) -> None:
         grid.save(grid.drawn(scores(args, gan, n)), out)
         tell(out)
         return
-    if args.like and args.interpolate:
+    if args.code:
+        x, columns = of_codes(args, gan)
+    elif args.like and args.interpolate:
         rows, columns = args.n or 1, (len(args.like) - 1) * (args.interpolate - 1) + 1
         classes = [args.classes[i % len(args.classes)] for i in range(len(args.like))] if args.classes else None
         seeds = range(args.seed, args.seed + rows)
@@ -108,7 +119,7 @@ def run(args: argparse.Namespace) -> None:
         if x.dim() == 2:
             raise InputError("--each is for images, this model makes points; use --out FILE.png or FILE.npz")
         for i, image in enumerate(to_uint8(x).numpy()):
-            grid.save(grid.to_pil(image), args.each / f"seed{args.seed + i:06d}.png")
+            grid.save(grid.to_pil(image), args.each / f"{'code' if args.code else 'seed'}{args.seed + i:06d}.png")
         out = args.each
     elif out.suffix.lower() == ".gif":
         grid.save_film([grid.drawn(Picture(part)) for part in x.split(1)], out)
@@ -139,6 +150,34 @@ def check_like(args: argparse.Namespace) -> None:
         raise InputError(
             "--like with --interpolate goes from one picture to the next; give two or more, and 2 STEPS or more"
         )
+
+
+def check_code(args: argparse.Namespace) -> None:
+    """Raises InputError for options that --code does not go with."""
+    if not args.code:
+        return
+    given = {"-n": args.n, "--truncation": args.truncation, "--like": args.like, "--scores": args.scores or None}
+    given["--seed"] = args.seed or None
+    if odd := next((option for option, value in given.items() if value is not None), None):
+        raise InputError(f"{odd} given with --code, which says what is made; leave one of them out")
+
+
+def of_codes(args: argparse.Namespace, gan: Any) -> tuple[Any, int | None]:
+    """The images of --code, or those between its codes, and how many stand in a row."""
+    from ganvas import codes, rows, sampling
+
+    code = codes.load(gan, args.code)
+    n = rows.count(code)
+    if args.classes:
+        if len(args.classes) not in (1, n):
+            raise InputError(f"{len(args.classes)} classes for {n} codes; give one class, or one for each code")
+        y = sampling.class_indices(gan, args.classes if len(args.classes) == n else args.classes[0], n)
+        code = codes.with_class(gan, code, y)
+    if not args.interpolate:
+        return sampling.images_of(gan, code, args.batch).cpu(), None
+    if n < 2:
+        raise InputError("one code given, --interpolate goes from each to the next; give two or more")
+    return sampling.legs(gan, code, args.interpolate).cpu(), args.interpolate
 
 
 def check_scores(args: argparse.Namespace, out: Path) -> None:
