@@ -59,13 +59,14 @@ def run(args: argparse.Namespace) -> None:
         max_unreadable=args.max_unreadable,
         progress=shown("decoding"),
     )
+    left = Left()
     store = prepare.prepare(
         images,
         args.features,
-        lambda: features.network(images, args.features, args.weights, device),
+        lambda: features.network(images, args.features, args.weights, device, left),
         k,
         args.out,
-        Left(),
+        left,
         args.search,
         whole_name(args.data),
     )

@@ -9,15 +9,20 @@ import numpy as np
 from ganvas.data import nearest, prepare
 from ganvas.data.dataset import Wanted
 from ganvas.data.images import Images
+from ganvas.data.prepare import Progress
 from ganvas.data.store import Store, read
 from ganvas.features import Extractor, extractor
 from ganvas.files import user_cache
 
 
-def network(images: Images, features: str, weights: Path | None = None, device: str = "cpu") -> Extractor:
+def network(
+    images: Images, features: str, weights: Path | None = None, device: str = "cpu", progress: Progress | None = None
+) -> Extractor:
     """The network of that name; one that is trained on the data is kept in the cache.  Raises InputError."""
     data = (np.array(images.x), images.y) if features.startswith("own") else None
-    return extractor(features, weights=weights, data=data, cache=user_cache() / "features" / "networks", device=device)
+    steps = None if progress is None else lambda done, total: progress(f"training {features}", done, total)
+    cache = user_cache() / "features" / "networks"
+    return extractor(features, weights=weights, data=data, cache=cache, device=device, progress=steps)
 
 
 def prepared(images: Images, features: str, k: int, wanted: Wanted) -> Store:
@@ -31,4 +36,8 @@ def prepared(images: Images, features: str, k: int, wanted: Wanted) -> Store:
         return found
     wanted.say(f"{images.name} has no features {features} with {k} neighbours yet: preparing them (ganvas prepare)")
     most = max(k, min(prepare.K, len(images) - 1))
-    return prepare.prepare(images, features, lambda: network(images, features), most, progress=wanted.stage)
+
+    def made() -> Extractor:
+        return network(images, features, progress=wanted.stage)
+
+    return prepare.prepare(images, features, made, most, progress=wanted.stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ def extractor(
     cache: Path | str | None = None,
     device: str = "cpu",
     resize: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Extractor:
     """The feature network of that name, on `device`.
 
-    weights: a file for inception and timm (else downloaded).  data: images uint8 [M, C, H, W] and labels [M] or None,
-    for `own`.  cache: the folder where downloads and trained weights are kept.  resize: for inception, another filter
-    of `resize.RESIZES` than that of the original FID.  Raises InputError.
+    weights: a file for inception, the ResNets and timm (else downloaded).  data: images uint8 [M, C, H, W] and labels
+    [M] or None, for those trained on them, `own` and `own-selfsup`; progress: of that training.  cache: the folder
+    where downloads and trained weights are kept.  resize: for inception, another filter of `resize.RESIZES` than that
+    of the original FID.  Raises InputError.
     """
     weights, cache = (None if path is None else Path(path) for path in (weights, cache))
     if resize is not None and not name.startswith("inception"):
@@ -45,7 +48,9 @@ def extractor(
             raise InputError(
                 f"features {name} need the data set they are trained on: pass data=(images, labels or None)"
             )
-        return (own(data, cache) if name == "own" else own_selfsup(data[0], cache)).to(device)
+        if name == "own":
+            return own(data, cache, progress=progress).to(device)
+        return own_selfsup(data[0], cache, progress=progress).to(device)
     if name in ("swav", "resnet50", "resnet50-lt"):
         from ganvas.features.resnet import resnet
 

@@ -7,6 +7,7 @@ because an Inception Score over rotations would mean nothing. Scores made with i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from torch import Tensor, nn
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
 from ganvas.features.files import fingerprint, key_of, load_tensors, save_tensors
+
+Progress = Callable[[int, int], None]  # (optimiser steps done, of how many)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,9 @@ def scale(images: Tensor) -> Tensor:
     return images.to(torch.float32) / 127.5 - 1
 
 
-def train_classifier(images: Tensor, labels: Tensor, num_classes: int, settings: Settings) -> Classifier:
+def train_classifier(
+    images: Tensor, labels: Tensor, num_classes: int, settings: Settings, progress: Progress | None = None
+) -> Classifier:
     """A `Classifier` trained on uint8 images [M, C, H, W] and labels [M]; the same seed gives the same weights."""
     generator = torch.Generator().manual_seed(settings.seed)
     with torch.random.fork_rng(devices=[]):
@@ -70,7 +75,7 @@ def train_classifier(images: Tensor, labels: Tensor, num_classes: int, settings:
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
     order = torch.empty(0, dtype=torch.long)
     with torch.enable_grad():
-        for _ in range(settings.steps):
+        for step in range(settings.steps):
             while len(order) < settings.batch:  # epoch after epoch, each in its own order
                 order = torch.cat([order, torch.randperm(len(images), generator=generator)])
             rows, order = order[: settings.batch].to(images.device), order[settings.batch :]
@@ -79,6 +84,8 @@ def train_classifier(images: Tensor, labels: Tensor, num_classes: int, settings:
             loss.backward()
             optimizer.step()
             schedule.step()
+            if progress is not None:
+                progress(step + 1, settings.steps)
     return net.eval().requires_grad_(False)
 
 
@@ -109,7 +116,12 @@ class Own(Extractor):
         return Features(features.clone(), logits.clone() if self.supervised else None)
 
 
-def own(data: tuple[Any, Any], cache: Path | None = None, settings: Settings | None = None) -> Own:
+def own(
+    data: tuple[Any, Any],
+    cache: Path | None = None,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> Own:
     """The extractor of a data set (images uint8 [M, C, H, W], labels [M] or None), from `cache` if it is there."""
     settings = settings or Settings()
     images, labels = _checked(*data)
@@ -124,7 +136,7 @@ def own(data: tuple[Any, Any], cache: Path | None = None, settings: Settings | N
         net.eval().requires_grad_(False)
     else:
         seen, turns = rotations(images, settings.seed) if labels is None else (images, labels)
-        net = train_classifier(seen, turns, num_classes, settings)
+        net = train_classifier(seen, turns, num_classes, settings, progress)
         if path is not None:
             save_tensors(path, net.state_dict(), record)
     return Own(net, images.shape[1], labels is not None, settings)

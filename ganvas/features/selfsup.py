@@ -20,7 +20,7 @@ from ganvas import rng
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
 from ganvas.features.files import fingerprint, key_of, load_tensors, save_tensors
-from ganvas.features.own import checked_images, scale
+from ganvas.features.own import Progress, checked_images, scale
 
 WARM_UP = 50  # steps
 
@@ -104,7 +104,7 @@ def nt_xent(a: Tensor, b: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(similar, torch.arange(2 * n).roll(n))
 
 
-def train_encoder(images: Tensor, settings: Settings) -> Encoder:
+def train_encoder(images: Tensor, settings: Settings, progress: Progress | None = None) -> Encoder:
     """An `Encoder` trained on uint8 images [M, C, H, W]; the same seed gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
@@ -125,6 +125,8 @@ def train_encoder(images: Tensor, settings: Settings) -> Encoder:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
+            if progress is not None:
+                progress(step + 1, settings.steps)
     return net.eval().requires_grad_(False)
 
 
@@ -147,7 +149,9 @@ class OwnSelfsup(Extractor):
         return Features(self.net(scale(expect_uint8(images, self.channels))).clone(), None)
 
 
-def own_selfsup(images: Any, cache: Path | None = None, settings: Settings | None = None) -> OwnSelfsup:
+def own_selfsup(
+    images: Any, cache: Path | None = None, settings: Settings | None = None, progress: Progress | None = None
+) -> OwnSelfsup:
     """The extractor of uint8 images [M, C, H, W], from `cache` if it is there.  Raises InputError."""
     settings = settings or Settings()
     images = checked_images(images)
@@ -158,7 +162,7 @@ def own_selfsup(images: Any, cache: Path | None = None, settings: Settings | Non
     path = None if cache is None else cache / f"own-selfsup-{key_of(record)[:16]}.safetensors"
     stored = None if path is None else load_tensors(path)
     if stored is None:
-        net = train_encoder(images, settings)
+        net = train_encoder(images, settings, progress)
         if path is not None:
             save_tensors(path, net.state_dict(), record)
     else:

@@ -161,7 +161,7 @@ def test_a_run_prepares_what_is_missing_and_says_so(images: Images) -> None:
     wanted = Wanted((1, 8, 8), say=said.append, stage=lambda what, done, total: stages.append(what))
     found = prepared(images, "own", 3, wanted)
     assert said == ["digits has no features own with 3 neighbours yet: preparing them (ganvas prepare)"]
-    assert {"features", "neighbours", "instances"} == set(stages)
+    assert {"training own", "features", "neighbours", "instances"} == set(stages)
     assert found.k == 50
     assert prepared(images, "own", 50, wanted).hash == found.hash
     assert len(said) == 1

@@ -64,7 +64,9 @@ def test_same_seed_same_weights() -> None:
 
 def test_the_cache_gives_the_same_network(tmp_path: Path) -> None:
     x, _ = digits()
-    first = own_selfsup(x, tmp_path, QUICK)
+    steps: list[tuple[int, int]] = []
+    first = own_selfsup(x, tmp_path, QUICK, lambda done, total: steps.append((done, total)))
+    assert steps == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(list(tmp_path.iterdir())) == 2
     (path,) = tmp_path.glob("*.safetensors")
     stamp = path.stat().st_mtime_ns
