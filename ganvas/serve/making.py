@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas import rows, sampling, translation
+from ganvas import instances, rows, sampling, translation
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Given, Request, evaluating
 from ganvas.serve.asked import Asked, InterpolateAsked, MixAsked, SampleAsked
@@ -45,7 +45,7 @@ def sample(shelf: Shelf, entry: Entry, asked: SampleAsked, limits: Limits) -> Or
     must_be_sampled(entry)
     seeds = asked.all_seeds()
     within(entry, len(seeds), asked.scale, limits)
-    return decoding(shelf, entry, len(seeds), lambda gan: coded(gan, seeds, asked))
+    return decoding(shelf, entry, len(seeds), asked, lambda gan: coded(gan, seeds, asked))
 
 
 def interpolate(shelf: Shelf, entry: Entry, asked: InterpolateAsked, limits: Limits) -> Order:
@@ -63,7 +63,7 @@ def interpolate(shelf: Shelf, entry: Entry, asked: InterpolateAsked, limits: Lim
         ]
         return rows.concat([*legs, row(ends, len(asked.seeds) - 1)])
 
-    return decoding(shelf, entry, n, prepare)
+    return decoding(shelf, entry, n, asked, prepare)
 
 
 def mix(shelf: Shelf, entry: Entry, asked: MixAsked, limits: Limits) -> Order:
@@ -80,7 +80,22 @@ def mix(shelf: Shelf, entry: Entry, asked: MixAsked, limits: Limits) -> Order:
             made.append(gan.mix(top, gan.mix(row(ends, 2), row(ends, 3), u), v) if len(asked.seeds) == 4 else top)
         return rows.concat(made)
 
-    return decoding(shelf, entry, len(asked.u), prepare)
+    return decoding(shelf, entry, len(asked.u), asked, prepare)
+
+
+def like(shelf: Shelf, entry: Entry, asked: SampleAsked, limits: Limits, picture: Image.Image) -> Order:
+    """Images of seeds that are like a picture.  Raises InputError."""
+    if not entry.takes_likes:
+        raise InputError(f"{entry.id} is not conditioned on pictures; its abilities are {', '.join(abilities(entry))}")
+    seeds = asked.all_seeds()
+    within(entry, len(seeds), asked.scale, limits)
+
+    def prepare(gan: GAN) -> Any:
+        y = sampling.class_indices(gan, spread(asked, len(seeds)), len(seeds))
+        given = instances.like(gan, [picture], seeds, y, None)
+        return gan.code(Request(seeds, given, asked.truncation, asked.truncation_form))
+
+    return decoding(shelf, entry, len(seeds), asked, prepare)
 
 
 def judge(shelf: Shelf, entry: Entry, asked: SampleAsked, limits: Limits, picture: Image.Image | None) -> Order:
@@ -143,15 +158,24 @@ def translate(shelf: Shelf, entry: Entry, picture: Image.Image, to: str, own_siz
     return Order((entry.id, entry.stamp, "translate", to, height, width), 1, most, prepare, make)
 
 
-def decoding(shelf: Shelf, entry: Entry, n: int, prepare: Callable[[GAN], Any]) -> Order:
-    """Work that ends in `gan.decode`: samples, mixes and interpolations of one model share passes."""
+def decoding(shelf: Shelf, entry: Entry, n: int, asked: Asked, prepare: Callable[[GAN], Any]) -> Order:
+    """Work that ends in `gan.decode`: samples, mixes and interpolations of one model share passes.
+
+    Not those of unlike truncations: a code may hold its truncation as a number, which belongs to all of its rows.
+    """
 
     def make(code: Any) -> Tensor:
         gan = shelf.load(entry)
         with evaluating(gan):
             return sampling.images(gan, code)
 
-    return Order((entry.id, entry.stamp, "decode"), n, entry.rows_at_once, lambda: prepare(shelf.load(entry)), make)
+    return Order(
+        (entry.id, entry.stamp, "decode", asked.truncation),
+        n,
+        entry.rows_at_once,
+        lambda: prepare(shelf.load(entry)),
+        make,
+    )
 
 
 def coded(gan: GAN, seeds: list[int], asked: Asked) -> Any:
@@ -200,4 +224,10 @@ def abilities(entry: Entry) -> list[str]:
     """What the model can do."""
     if not entry.seeds_suffice:
         return ["translate"]
-    return ["sample", "interpolate", "mix", *(["judge"] if entry.judges_pixels else [])]
+    return [
+        "sample",
+        "interpolate",
+        "mix",
+        *(["like"] if entry.takes_likes else []),
+        *(["judge"] if entry.judges_pixels else []),
+    ]

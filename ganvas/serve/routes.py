@@ -51,14 +51,16 @@ async def limits(request: Request) -> Limits:
 
 @router.get("/models", tags=["models"], summary="The models at hand")
 async def models(request: Request) -> ModelsShown:
-    entries = await anyio.to_thread.run_sync(station(request).shelf.renew)
-    return ModelsShown(models=[shown(entry, evaluated(request, entry)) for entry in entries.values()])
+    def work() -> list[ModelShown]:
+        return [shown(entry, evaluated(request, entry)) for entry in station(request).shelf.renew().values()]
+
+    return ModelsShown(models=await anyio.to_thread.run_sync(work))
 
 
 @router.get("/models/{model}", tags=["models"], summary="One model")
 async def model(request: Request, model: str) -> ModelShown:
     entry = station(request).shelf.find(model)
-    return shown(entry, evaluated(request, entry))
+    return await anyio.to_thread.run_sync(lambda: shown(entry, evaluated(request, entry)))
 
 
 @router.get("/models/{model}/picture", tags=["models"], summary="Its picture", responses=PICTURES)
@@ -104,6 +106,15 @@ async def mix(request: Request, model: str, asked: MixAsked) -> Response:
     s = station(request)
     x = await s.made(request, making.mix(s.shelf, s.shelf.find(model), asked, s.limits))
     return await answer(s, x, asked, [f"mix{i:04d}" for i in range(len(x))])
+
+
+@router.post("/models/{model}/like", tags=["make"], summary="Images like a picture", responses=PICTURES)
+async def like(request: Request, model: str, file: Upload, asked: Annotated[SampleAsked, Query()]) -> Response:
+    """Of a model of instances (IC-GAN): images of seeds that are like the upload."""
+    s = station(request)
+    order = making.like(s.shelf, s.shelf.find(model), asked, s.limits, await opened(s, file))
+    names = [f"like-seed{seed:06d}-{i:03d}" for i, seed in enumerate(asked.all_seeds())]
+    return await answer(s, await s.made(request, order), asked, names)
 
 
 @router.post(

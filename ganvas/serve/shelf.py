@@ -5,6 +5,7 @@ A request names a model by its id and never by a path: ids are the keys of a tab
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 from collections import OrderedDict
@@ -68,6 +69,11 @@ class Entry:
     def makes_points(self) -> bool:
         """Whether it makes points, not images."""
         return len(self.config.shape) == 1
+
+    @property
+    def takes_likes(self) -> bool:
+        """Whether a picture can say what samples should be like."""
+        return PAPERS[self.description.paper].reads == "instances" and bool(self.description.instances)
 
     @cached_property
     def judges_pixels(self) -> bool:
@@ -176,6 +182,12 @@ class Shelf:
             if entry is None:
                 raise Unknown(f"model {name!r} is gone; GET /api/models lists those that are there")
         return entry
+
+    def warm(self) -> None:
+        """Works out once what the gallery asks first: the first GAN without memory costs seconds of imports."""
+        for entry in list(self.entries.values()):
+            with contextlib.suppress(InputError):
+                entry.judges_pixels  # noqa: B018
 
     def load(self, entry: Entry) -> GAN:
         """The GAN, from memory or from its folder.  For the batcher's thread alone.  Raises InputError."""

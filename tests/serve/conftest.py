@@ -11,7 +11,9 @@ import torch
 from starlette.testclient import TestClient
 
 from ganvas.data import grid
+from ganvas.features import own
 from ganvas.gan import Picture
+from ganvas.instances import Stored
 from ganvas.models import folder as model_folder
 from ganvas.models.folder import Description
 from ganvas.serve.app import create
@@ -20,12 +22,21 @@ from ganvas.serve.limits import Limits
 from ganvas.serve.shelf import Shelf
 from tests import tiny
 
-SHELF = {"big": "biggan", "plain": "wgan-gp", "judging": "unetgan", "pairs": "csgan", "points": "adcgan-points"}
+SHELF = {
+    "big": "biggan",
+    "plain": "wgan-gp",
+    "judging": "unetgan",
+    "pairs": "csgan",
+    "points": "adcgan-points",
+    "instances": "icgan",
+}
 
 
 def write(name: str, folder: Path, **values: Any) -> None:
     """A tiny model as a folder."""
     gan = tiny.build(name, **values)
+    if gan.reads == "instances":
+        gan.stored = stored_instances()
     names = [f"kind {k}" for k in range(gan.config.num_classes)]
     gan.class_names = names
     description = Description(
@@ -34,6 +45,17 @@ def write(name: str, folder: Path, **values: Any) -> None:
     model_folder.write(gan, folder, description, {"images_seen": "48", "ema": "False", "best": "none"}, "After 48")
     if gan.seeds_suffice:
         grid.save(grid.drawn(Picture(gan.sample(16))), folder / model_folder.PICTURE)
+
+
+def stored_instances() -> Stored:
+    """Six instances, and a network without training that sees pictures for them."""
+    torch.manual_seed(3)
+    settings = own.Settings(width=2, dim=6)
+    network = own.Own(own.Classifier(1, 8, 3, settings), 1, True, settings)
+    network.weights_hash = own.hash_state(network.net.state_dict())
+    h = torch.nn.functional.normalize(torch.rand(6, 6), dim=1)
+    said = {"features": "own", "name": network.name, "weights": network.weights_hash, "resize": "none", "size": 0}
+    return Stored(h, None, said, network.state_dict())
 
 
 @pytest.fixture(scope="session")

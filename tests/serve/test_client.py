@@ -59,7 +59,7 @@ def test_arrays_are_those_of_the_model(station: Client, models: Path) -> None:
 
 
 def test_models_and_translations(station: Client, tmp_path: Path) -> None:
-    assert [model["id"] for model in station.models()] == ["big", "judging", "pairs", "plain", "points"]
+    assert [model["id"] for model in station.models()] == ["big", "instances", "judging", "pairs", "plain", "points"]
     assert station.model("plain")["size"] == {"channels": 1, "height": 8, "width": 8}
     Image.new("RGB", (9, 9), "red").save(tmp_path / "in.png")
     of_path = station.translate("pairs", tmp_path / "in.png", size="own")

@@ -121,6 +121,19 @@ def test_a_translation_has_the_models_size_unless_asked_otherwise(client: TestCl
     assert picture(response).shape[:2] == (8, 8)
 
 
+def test_samples_like_a_picture_are_those_of_gan_sample(client: TestClient, models: Path) -> None:
+    content = png(20)
+    asked = {"seed": 3, "n": 2, "truncation": 0.8, "format": "npy"}
+    x = floats(client.post("/api/models/instances/like", params=asked, files={"file": ("x.png", content)}))
+    gan = loaded(models, "instances")
+    expected = gan.sample(2, 3, truncation=0.8, like=Image.open(io.BytesIO(content)))
+    torch.testing.assert_close(x, expected, **CLOSE)
+    assert (x - gan.sample(2, 3, truncation=0.8)).abs().max() > 1e-4
+    refused = client.post("/api/models/big/like", files={"file": ("x.png", content)})
+    assert refused.status_code == 400
+    assert "not conditioned on pictures" in refused.json()["error"]
+
+
 def test_the_judge_shows_image_and_map(client: TestClient, models: Path) -> None:
     x = floats(client.post("/api/models/judging/judge", json={"seeds": [3], "classes": 1, "format": "npy"}))
     gan = loaded(models, "judging")
@@ -182,6 +195,7 @@ def test_the_gallery_says_what_each_model_can(client: TestClient) -> None:
     shown = {model["id"]: model for model in client.get("/api/models").json()["models"]}
     assert {name: model["abilities"] for name, model in shown.items()} == {
         "big": ["sample", "interpolate", "mix"],
+        "instances": ["sample", "interpolate", "mix", "like"],
         "judging": ["sample", "interpolate", "mix", "judge"],
         "pairs": ["translate"],
         "plain": ["sample", "interpolate", "mix"],

@@ -31,6 +31,13 @@ export const post = (path, body, signal) =>
 
 export const postJson = async (path, body) => (await post(path, body)).json();
 
+// A picture of n images as they were asked for, as one sheet; the answer to an upload.
+export async function sendSheet(path, file, signal) {
+  const picture = await createImageBitmap(await send(path, file, signal));
+  signal?.throwIfAborted();
+  return picture;
+}
+
 export async function send(path, file, signal) {
   const form = new FormData();
   form.append("file", file);
@@ -40,7 +47,9 @@ export async function send(path, file, signal) {
 // A sheet of n images without gaps, `columns` wide.
 export async function sheet(model, what, body, columns, signal) {
   const response = await post(`/api/models/${model}/${what}`, { ...body, format: "png", gap: 0, columns }, signal);
-  return createImageBitmap(await response.blob());
+  const picture = await createImageBitmap(await response.blob());
+  signal?.throwIfAborted(); // a newer question may have been asked while this one was decoded
+  return picture;
 }
 
 // A token in the address (#token=...) becomes a cookie that scripts cannot read, and leaves the address.

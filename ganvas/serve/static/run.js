@@ -13,7 +13,7 @@ export async function run(name) {
   const when = h("output", { className: "small faint" });
   const seek = h("input", { type: "range", min: 0, max: 0, value: 0, oninput: () => { follow = Number(seek.value) === Number(seek.max); show(); } });
   const film = h("a", { className: "button quiet", href: `${address}/film`, download: `${name}.gif` }, "↓ Film");
-  let timer = null, samples = [], follow = true, playing = null, before = null;
+  let timer = null, samples = [], follow = true, playing = null, before = null, lost = false;
 
   function show() {
     const images = samples[Number(seek.value)];
@@ -81,8 +81,11 @@ export async function run(name) {
     try {
       found = await json(address);
       draw(found);
+      if (lost) trouble.replaceChildren();
+      lost = false;
     } catch (error) {
       if (!before) throw error;
+      lost = true;
       trouble.replaceChildren(notice(error.message));
     }
     timer = setTimeout(renew, !found || ["running", "starting"].includes(found.state) ? 2000 : 8000);

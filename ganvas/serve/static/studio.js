@@ -6,12 +6,14 @@ import { sizeOf } from "/static/gallery.js";
 import { about } from "/static/about.js";
 import { between } from "/static/between.js";
 import { judge } from "/static/judge.js";
+import { like } from "/static/like.js";
 import { samples } from "/static/samples.js";
 import { translate } from "/static/translate.js";
 
 const TABS = [
   ["sample", "Samples", samples],
   ["mix", "Between", between],
+  ["like", "Like a picture", like],
   ["judge", "Judge", judge],
   ["translate", "Translate", translate],
   ["about", "About", about],
