@@ -63,7 +63,10 @@ _STYLE = {
     "resolution": 8, "channels": 1, "dim_z": 4, "dim_w": 4, "layers": 2, "channel_base": 48, "channel_max": 8,
     "group": 1, "batch": 4, "images": 48, "G_lr": 0.01, "D_lr": 0.01, "ema_images": 8, "num_classes": 3,
     "path_decay": 0.0,  # with a running mean, parts of a batch have each their own target
+    "eps": 0.1,  # along a weight that is demodulated the gradient is rounding, which Adam would blow up
 }  # fmt: skip
+
+_ICSTYLE = {**_STYLE, "dim_h": 6, "k": 3, "layers": 1, "ema_rampup": 0.0}
 
 # name -> (paper, values): at least one row per paper, more where a paper has unlike halves
 TINY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -117,6 +120,8 @@ TINY: dict[str, tuple[str, dict[str, Any]]] = {
         {**_STYLE, "num_classes": 0, "group": 4, "path_decay": 0.01, "ema_rampup": 0.5, "noise": "constant"},
     ),
     "stylegan2-plain": ("stylegan2", {**_STYLE, "r1": 0.0, "path": 0.0, "mixing": 0.0, "ema_images": 0}),
+    "icgan-stylegan2": ("icgan_stylegan2", {**_ICSTYLE, "num_classes": 0}),
+    "icgan-stylegan2-classes": ("icgan_stylegan2", {**_ICSTYLE, "group": 2}),
 }  # fmt: skip
 
 
@@ -177,7 +182,7 @@ def instances(gan: GAN, made: Images) -> Instances:
     manifest = {"dim": how["feature_dim"], "extractor": network, "files": {}}
     rows = np.arange(0, m, 2)
     store = Store(Path(), manifest, codes, ranges, near, np.ones(m, np.float32), h[rows].numpy(), rows)
-    return Instances(made, store, how["k"], how["augment"], how["classes"])
+    return Instances(made, store, how["k"], how["augment"], how["classes"], how.get("conditions", "instance"))
 
 
 def pairs(gan: GAN, rng: np.random.Generator, m: int) -> PairSet:

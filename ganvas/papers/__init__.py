@@ -5,6 +5,7 @@ from ganvas.papers.adcgan import ADCGAN
 from ganvas.papers.biggan import BigGAN
 from ganvas.papers.csgan import CSGAN
 from ganvas.papers.icgan import ICGAN
+from ganvas.papers.icgan_stylegan2 import ICStyleGAN2
 from ganvas.papers.logan import LOGAN
 from ganvas.papers.sagan import SAGAN
 from ganvas.papers.stylegan2 import StyleGAN2
@@ -21,4 +22,5 @@ PAPERS: dict[str, type[GAN]] = {
     "csgan": CSGAN,
     "icgan": ICGAN,
     "stylegan2": StyleGAN2,
+    "icgan_stylegan2": ICStyleGAN2,
 }

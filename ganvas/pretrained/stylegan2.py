@@ -18,6 +18,7 @@ from torch import Tensor
 
 from ganvas.errors import InputError
 from ganvas.pretrained.foreign import Imported, need, one_set, read_foreign
+from ganvas.pretrained.icgan import read_instances
 from ganvas.pretrained.safe_pickle import read_pickle, state_dict
 
 FORMAT = "StyleGAN2-ADA (PyTorch)"
@@ -30,16 +31,30 @@ D_KEYS = re.compile(
 
 
 def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
-    """One pickle of networks (.pkl) or the folder that holds it, or state dicts of G or G_ema and, if given, of D.
+    """One pickle of networks (.pkl), or state dicts of G or G_ema and, if given, of D; or the folder that holds them.
+    For a G of instances also *_instance_features.npy, those that are to travel with it.
 
     Of a pickle G_ema is taken; `network`, which is taken out of the overrides, may name G instead.
     """
     network = str(overrides.pop("network", "G_ema"))
-    pickles = [p for f in files for p in (sorted(f.glob("*.pkl")) if f.is_dir() else [f]) if p.suffix == ".pkl"]
-    if len(pickles) > 1:
-        raise InputError(f"{', '.join(p.name for p in pickles)} are {len(pickles)} pickles; give one of them")
-    if pickles:
-        return load(pickles[0], network)
+    inside = [p for f in files for p in (sorted(f.iterdir()) if f.is_dir() else [f])]
+    pickles, arrays = ([p for p in inside if p.suffix == suffix] for suffix in (".pkl", ".npy"))
+    for several in (pickles, arrays):
+        if len(several) > 1:
+            raise InputError(
+                f"{', '.join(p.name for p in several)} given, expected one {several[0].suffix} file; leave the rest out"
+            )
+    imported = load(pickles[0], network) if pickles else _of_states([f for f in files if f not in arrays], network)
+    if arrays:
+        if not imported.values["dim_h"]:
+            raise InputError(f"{arrays[0].name} given, but this G is not conditioned on instances; leave it out")
+        imported.instances.update(read_instances(arrays[0], imported.values["dim_h"]))
+    elif imported.values["dim_h"]:
+        imported.notes.append("no stored instances among the files: it samples like pictures, not by seeds alone")
+    return imported
+
+
+def _of_states(files: list[Path], network: str) -> Imported:
     found = one_set(files, lambda state: any("fromrgb" in key for key in state))
     path, G = found.get(network) or found.get("G_ema") or found["G"]
     imported = convert(G, found["D"][1] if "D" in found else None)
@@ -63,7 +78,7 @@ def load(path: str | Path, network: str = "G_ema", D: str | Path | None = None) 
 
 
 def convert(G: Mapping[str, Tensor], D: Mapping[str, Tensor] | None = None) -> Imported:
-    """State dicts of G and D -> ours. With instance features the paper is "icgan", else "stylegan2".
+    """State dicts of G and D -> ours. With instance features the paper is "icgan_stylegan2", else "stylegan2".
 
     `values` are the arguments of our networks: `resolution, channels, num_classes, dim_h, dim_z, dim_w, layers,
     channel_base, channel_max`; they are read off G, and D has to fit. And `noise`, with which the authors sample.
@@ -78,10 +93,12 @@ def convert(G: Mapping[str, Tensor], D: Mapping[str, Tensor] | None = None) -> I
                 raise InputError(f"G and D do not fit: {key} is {values[key]} in G, {value} in D; give a pair")
         notes.append("not in the weights: the group of D's minibatch deviation; 4 was assumed")
     ours = None if D is None else {key: value.contiguous() for key, value in D.items()}
-    paper = "icgan" if values["dim_h"] else "stylegan2"
-    presets = ("icgan-stylegan2",) if values["dim_h"] else ("stylegan2",)
+    paper = "icgan_stylegan2" if values["dim_h"] else "stylegan2"
+    family = ("cc-" if values["num_classes"] else "") + "icgan-stylegan2" if values["dim_h"] else "stylegan2"
+    network = "resnet50" if values["num_classes"] else "swav"
+    seen_by = {"features": network, "name": network} if values["dim_h"] else {}
     state = {key: value.contiguous() for key, value in G.items()}
-    return Imported(paper, values, state, ours, notes, presets=presets, told=("noise",))
+    return Imported(paper, values, state, ours, notes, presets=(family,), told=("noise",), network=seen_by)
 
 
 def generator_values(G: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -336,6 +336,7 @@ def changed(field: str, value: Any) -> list[Any]:
         "augment": ["diffaugment", "ada"],
         "augment_policy": [("translation",)],
         "features": ["others"],
+        "fake_y": ["independent"],
         "net": ["sngan"],
         "rule": ["gradient", "none"],
         "mask": ["element_random", "sample"],

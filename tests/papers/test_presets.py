@@ -70,6 +70,10 @@ COUNTS: dict[str, tuple[int, int]] = {
     "stylegan2-256-paper": (24_767_458, 24_001_089),
     "stylegan2-512-paper": (30_276_583, 28_982_849),
     "stylegan2-1024-paper": (30_370_060, 29_012_513),
+    "icgan-stylegan2-128": (24_260_509, 27_294_848),
+    "icgan-stylegan2-256": (24_502_754, 27_413_568),
+    "cc-icgan-stylegan2-128": (25_035_165, 28_069_504),
+    "cc-icgan-stylegan2-256": (25_277_410, 28_188_224),
 }
 _GP = {"lipschitz": "penalise", "penalty": 10.0, "beta1": 0.0, "beta2": 0.9, "optimizer": "adam", "n_critic": 5}
 _CLIP = {"lipschitz": "clip", "clip": 0.01, "G_lr": 5e-5, "D_lr": 5e-5, "n_critic": 5}
@@ -172,6 +176,14 @@ SAID: dict[str, dict[str, Any]] = {
     },
     "stylegan2-512-paper": _PAPER | {"batch": 64, "group": 8, "G_lr": 2.5e-3, "r1": 0.5, "ema_images": 20_000},
     "stylegan2-1024-paper": _PAPER | {"batch": 32, "group": 4, "G_lr": 2e-3, "r1": 2.0, "ema_images": 10_000},
+    "icgan-stylegan2-128": _AUTO | {
+        "batch": 64, "G_lr": 2.5e-3, "D_lr": 2.5e-3, "r1": 0.05, "ema_images": 20_000, "k": 5, "flip": True,
+        "flip_features": True, "images": 100_000_000,
+    },
+    "icgan-stylegan2-256": _AUTO | {
+        "batch": 32, "G_lr": 3e-3, "D_lr": 3e-3, "r1": 0.5, "ema_images": 10_000, "k": 5, "flip": True,
+        "images": 100_000_000,
+    },
     "biggan-deep-128": _BIGGAN | {"deep": True, "G_ch": 128, "D_ch": 128, "dim_z": 128, "rgb": "paper"},
     "biggan-deep-256": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
     "biggan-deep-512": _BIGGAN | {"deep": True, "G_lr": 2.5e-5, "D_lr": 2.5e-5, "G_attention": (64,)},
@@ -273,6 +285,7 @@ SIZES = {
         "16": "stylegan2-digits", "48": "stylegan2-32-small", "96": "stylegan2-64", "192": "stylegan2-128",
         "384": "stylegan2-256", "768": "stylegan2-512", "any": "stylegan2-1024",
     },
+    "icgan-stylegan2": {"16": "icgan-stylegan2-digits", "192": "icgan-stylegan2-128", "any": "icgan-stylegan2-256"},
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -15,6 +16,7 @@ import ganvas
 from ganvas import rng
 from ganvas.cli import main
 from ganvas.errors import InputError
+from ganvas.gan import Given
 from ganvas.nets.stylegan2 import Discriminator, Generator
 from ganvas.pretrained import stylegan2
 from tests.pretrained.test_safe_pickle import INERT, attacks
@@ -46,7 +48,7 @@ def test_the_configuration_is_read_off_the_weights(name):
     imported = stylegan2.convert(G.state_dict(), D.state_dict())
     defaults = {"channels": 3, "num_classes": 0, "dim_h": 0, "layers": 8}
     assert imported.values == {**defaults, **CASES[name], "noise": "constant"}
-    assert imported.paper == ("icgan" if "dim_h" in CASES[name] else "stylegan2")
+    assert imported.paper == ("icgan_stylegan2" if "dim_h" in CASES[name] else "stylegan2")
     again, D_again = networks({key: value for key, value in imported.values.items() if key != "noise"})
     again.load_state_dict(imported.G)
     D_again.load_state_dict(imported.D)
@@ -163,10 +165,34 @@ class Run:
         return Path.touch, (self.mark,)
 
 
+@pytest.mark.parametrize("case", ["features", "both"])
+def test_ganvas_import_of_a_g_of_instances(case, tmp_path, capsys):
+    """The layout of IC-GAN's snapshots, with and without classes, and its file of stored instances."""
+    _, average, _ = written(tmp_path / "best-network-snapshot.pkl", case)
+    h = torch.nn.functional.normalize(torch.rand(6, 10, generator=torch.Generator().manual_seed(0)))
+    held = {"instance_features": h.numpy(), "labels": np.arange(6) % 3, "image_path": ["x"] * 6}
+    np.save(tmp_path / "coco_instance_features.npy", held, allow_pickle=True)
+    assert main(["import", "stylegan2", str(tmp_path), "--out", str(tmp_path / "model")]) == 0
+    gan = ganvas.load(tmp_path / "model")
+    values = CASES[case]
+    assert (gan.config.dim_h, gan.config.num_classes, len(gan.stored)) == (10, values.get("num_classes", 0), 6)
+    y = torch.tensor([2]) if gan.config.num_classes else None
+    theirs = average(rng.noise([5], values["dim_z"]), y, h[:1], average.synthesis.constant_noise()).clamp(-1, 1)
+    assert_close(gan.sample(1, seed=5, given=Given(y=y, h=h[:1])), theirs)
+    assert gan.sample(2, seed=3).shape[0] == 2, "seeds alone sample it, from the stored instances"
+
+
+def test_instances_beside_a_g_that_has_none(tmp_path):
+    written(tmp_path / "net.pkl")
+    np.save(tmp_path / "x_instance_features.npy", np.zeros(3))
+    with pytest.raises(InputError, match="not conditioned on instances"):
+        stylegan2.read([tmp_path], {})
+
+
 def test_two_pickles(tmp_path):
     for name in "ab":
         written(tmp_path / f"{name}.pkl")
-    with pytest.raises(InputError, match="2 pickles"):
+    with pytest.raises(InputError, match=r"a\.pkl, b\.pkl given, expected one \.pkl file"):
         stylegan2.read([tmp_path], {})
 
 
