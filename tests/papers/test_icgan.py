@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -73,7 +74,9 @@ def test_the_length_of_features_follows_the_network() -> None:
     assert recipe("icgan-digits", kind, None, {"features": "timm:x", "dim_h": 7}).config.dim_h == 7
 
 
-def untrained(images: Tensor, labels: Tensor, num_classes: int, settings: own.Settings) -> own.Classifier:
+def untrained(
+    images: Tensor, labels: Tensor, num_classes: int, settings: own.Settings, progress: Any = None
+) -> own.Classifier:
     """A network in no time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
