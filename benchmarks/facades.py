@@ -59,7 +59,7 @@ def train(args: argparse.Namespace, variant: str, seed: int) -> Path:
         outcome = api.resume(where, None, {}, args.device)
     else:
         recipe = chosen(args, variant)
-        every = max(1, recipe.config.images // 4)
+        every = max(1, recipe.config.images // 2)
         settings = Settings(
             data=args.data, fit="stretch", score="ssim", seed=seed, device=args.device,
             checkpoint_every=every, sample_every=every,

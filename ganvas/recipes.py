@@ -75,7 +75,7 @@ def default_data(name: str) -> str:
     pairs, a toy for a toy preset, the digits.
     """
     row = presets().get(fitting(name, 0, False))
-    if row and row.data in datasets.EMBEDDED:
+    if row and row.data in (*datasets.EMBEDDED, *datasets.MADE):
         return row.data
     if row and PAPERS[row.paper].reads == "pairs":
         return "photo-edges"

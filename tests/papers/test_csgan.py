@@ -273,6 +273,7 @@ def test_a_recipe_takes_channels_length_and_size_from_the_data() -> None:
     assert config.images == kind.count * config.epochs
     oblong = api.recipe("csgan-demo", kind, (32, 48), {"images": 5, "epochs": 11}).config
     assert (oblong.shape, oblong.images, oblong.epochs) == ((3, 32, 48), 5, 11)
+    assert (api.default_data("csgan-demo"), api.default_data("csgan")) == ("photo-grey", "photo-edges")
     with pytest.raises(InputError, match="makes square images, 48x32 pixels asked for"):
         api.recipe("wgan-32", api.peek("wgan-32", "digits"), (32, 48))
 
