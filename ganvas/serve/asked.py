@@ -122,7 +122,7 @@ class ModelShown(BaseModel):
     size: Size | None = Field(description="null: it makes points")
     points: int | None = Field(default=None, description="coordinates of a point")
     classes: list[str]
-    abilities: list[str] = Field(description="of sample, interpolate, mix, like, translate, judge")
+    abilities: list[str] = Field(description="of sample, interpolate, mix, like, translate, judge, project")
     domains: dict[str, int] = Field(description="of a model of pairs: channels of what becomes a, and b")
     parameters: dict[str, int]
     images_seen: int | None

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ganvas.presets import presets
 from ganvas.serve.jobs import Job
+from ganvas.serve.routes import Upload, opened
 from ganvas.serve.runs import RunShown, RunWhole
-from ganvas.serve.training import DataShown, EvaluateAsked, ResumeAsked, TrainAsked, Training
+from ganvas.serve.training import DataShown, EvaluateAsked, ProjectAsked, ResumeAsked, TrainAsked, Training
 
 router = APIRouter(prefix="/api")
 BUSY: dict[int | str, dict[str, Any]] = {409: {"description": "Not now: it runs already, or something must come first"}}
@@ -164,6 +165,35 @@ async def evaluate(request: Request, model: str, asked: EvaluateAsked) -> JobSho
     t = training(request)
     entry = request.app.state.station.shelf.find(model)
     return show(t, await beside(t.evaluate, entry, asked))
+
+
+@router.post(
+    "/models/{model}/projections", tags=["jobs"], summary="The code of a picture", status_code=202, responses=BUSY
+)
+async def project(request: Request, model: str, file: Upload, asked: Annotated[ProjectAsked, Query()]) -> JobShown:
+    """A job that looks for the code whose image is nearest; its image and code have addresses of their own."""
+    t, s = training(request), request.app.state.station
+    entry, picture = s.shelf.find(model), await opened(s, file)
+    return show(t, await beside(t.project, entry, asked, picture))
+
+
+@router.get("/jobs/{job}/image", tags=["jobs"], summary="What a projection found", response_class=FileResponse)
+async def projected_image(request: Request, job: str) -> FileResponse:
+    return projected(request, job, ".png", "image/png")
+
+
+@router.get("/jobs/{job}/code", tags=["jobs"], summary="Its code", response_class=FileResponse)
+async def projected_code(request: Request, job: str) -> FileResponse:
+    return projected(request, job, ".safetensors", "application/octet-stream")
+
+
+def projected(request: Request, job: str, suffix: str, kind: str) -> FileResponse:
+    """A file of a projection.  Raises 404 where it is not there."""
+    t = training(request)
+    path = t.projected(t.jobs.find(job), suffix)
+    if path is None:
+        raise HTTPException(404, f"{job} has found nothing yet, or is no projection")
+    return FileResponse(path, media_type=kind, headers={"cache-control": "no-cache"})
 
 
 @router.get("/jobs", tags=["jobs"], summary="All jobs, the newest first")

@@ -1,4 +1,4 @@
-"""Work that takes minutes or weeks: processes of their own, `ganvas train|evaluate|check`, each with a small folder.
+"""Work that takes minutes or weeks: `ganvas train`, `evaluate`, `check`, `project`, each a process with a small folder.
 
 A job's folder holds job.json (what was started, by which process), log.txt and what it makes.  Nothing about a job is
 kept in memory but the handle that reaps it: a server that is started anew finds the jobs as they are, and they run on
@@ -24,9 +24,9 @@ from ganvas.errors import InputError
 from ganvas.files import read_json, write_json
 
 State = Literal["running", "done", "failed"]
-Kind = Literal["train", "evaluate", "check"]
+Kind = Literal["train", "evaluate", "check", "project"]
 COMMAND = (sys.executable, "-m", "ganvas")
-RESULTS = {"evaluate": "scores.json", "check": "report.json"}
+RESULTS = {"evaluate": "scores.json", "check": "report.json", "project": "projections.json"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LOG_BYTES = 64 * 1024  # of a log's end that is looked at
 

@@ -224,10 +224,5 @@ def abilities(entry: Entry) -> list[str]:
     """What the model can do."""
     if not entry.seeds_suffice:
         return ["translate"]
-    return [
-        "sample",
-        "interpolate",
-        "mix",
-        *(["like"] if entry.takes_likes else []),
-        *(["judge"] if entry.judges_pixels else []),
-    ]
+    more = {"like": entry.takes_likes, "judge": entry.judges_pixels, "project": not entry.makes_points}
+    return ["sample", "interpolate", "mix", *(name for name, able in more.items() if able)]

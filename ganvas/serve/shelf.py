@@ -91,6 +91,14 @@ class Entry:
         names = self.description.class_names
         return names if len(names) == k else [str(i) for i in range(k)]
 
+    def class_index(self, given: str) -> int:
+        """The index of a class by its name or number.  Raises InputError."""
+        blank = self.blank
+        blank.class_names = self.description.class_names
+        if not self.config.num_classes:
+            raise InputError(f"class {given!r} given, but {self.id} is unconditional; leave it out")
+        return blank.class_index(given)
+
     @property
     def rows_at_once(self) -> int:
         """Images of one pass: bounded by memory."""

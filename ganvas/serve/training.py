@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 
 from ganvas import data as datasets
 from ganvas import recipes
 from ganvas.errors import InputError
-from ganvas.files import read_json
+from ganvas.files import read_json, write_atomic
 from ganvas.metrics.protocol import Score, read_scores
 from ganvas.presets import families, presets
 from ganvas.serve.jobs import Job, Jobs
@@ -25,6 +26,7 @@ from ganvas.serve.limits import Limits
 from ganvas.serve.runs import Runs
 from ganvas.serve.shelf import Entry, unused
 
+PROJECTED = "picture"  # what a projection calls its files
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -66,6 +68,17 @@ class EvaluateAsked(BaseModel):
     data: Word
     metrics: str | None = Field(default=None, pattern=r"^[a-z_]+(,[a-z_]+)*$", max_length=100)
     n: int | None = Field(default=None, ge=2, le=50_000, description="samples; none: as many as the reference has")
+    seed: int = Field(default=0, ge=0, le=2**53)
+
+
+class ProjectAsked(BaseModel):
+    """How long is looked for a picture's code."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str | None = Field(default=None, max_length=200, description="its class; none: the nearest")
+    restarts: int = Field(default=2, ge=1, le=8, description="descents")
+    steps: int = Field(default=150, ge=1, le=1000, description="of a descent")
     seed: int = Field(default=0, ge=0, le=2**53)
 
 
@@ -194,6 +207,29 @@ class Training:
         options += ["-n", str(asked.n)] if asked.n else []
         about = {"model": entry.id, "folder": str(entry.folder.resolve()), "data": asked.data}
         return self.jobs.start("evaluate", number, ["evaluate", str(entry.folder), *options], about, self.limits.jobs)
+
+    def project(self, entry: Entry, asked: ProjectAsked, picture: Image.Image) -> Job:
+        """The code of a model whose image is nearest to a picture.  Raises InputError."""
+        if not entry.seeds_suffice or entry.makes_points:
+            raise InputError(
+                f"{entry.id} has no codes to look for; a projection needs a model that makes images of seeds"
+            )
+        number = unused(f"project-{entry.id}"[:80] + "-1", {job.id: None for job in self.jobs.all()})
+        where = self.jobs.folder / number
+        given = where / "given" / f"{PROJECTED}.png"
+        write_atomic(given, picture.save)  # what was uploaded never reaches the disk, only what it was decoded to
+        options = ["--out", str(where), "--seed", str(asked.seed), "--device", self.device, "--overwrite"]
+        options += ["--restarts", str(asked.restarts), "--steps", str(asked.steps)]
+        if asked.label is not None:
+            options += ["--class", str(entry.class_index(asked.label))]
+        about = {"model": entry.id, "folder": str(entry.folder.resolve())}
+        arguments = ["project", str(entry.folder), str(given), *options]
+        return self.jobs.start("project", number, arguments, about, self.limits.jobs)
+
+    def projected(self, job: Job, suffix: str) -> Path | None:
+        """What a projection has made: .png the image, .safetensors the code."""
+        path = self.jobs.folder / job.id / f"{PROJECTED}{suffix}"
+        return path if job.kind == "project" and path.is_file() else None
 
     def scores(self, entry: Entry) -> list[Score]:
         """What evaluations of this model have found, the newest first."""

@@ -254,6 +254,35 @@ def test_an_evaluations_scores_stand_with_the_model(asking: Any, training: Train
     assert bad.status_code == 422
 
 
+def test_a_projection_is_a_job_with_an_image_and_a_code(asking: Any, training: Training, models: Path) -> None:
+    client = asking(training=training)
+    files = {"file": ("x.png", (models / "big" / "samples.png").read_bytes())}
+    begun = client.post("/api/models/big/projections?label=kind 2&steps=7", files=files)
+    assert begun.status_code == 202
+    job = training.jobs.find(begun.json()["id"])
+    assert job.arguments[0] == "project"
+    assert job.arguments[-6:] == ["--restarts", "2", "--steps", "7", "--class", "2"]
+    assert Path(job.arguments[2]).read_bytes().startswith(b"\x89PNG")
+    assert client.get(f"/api/jobs/{job.id}/image").status_code == 404
+    where = training.jobs.folder / job.id
+    (where / "picture.png").write_bytes(b"\x89PNG of the code")
+    (where / "picture.safetensors").write_bytes(b"code")
+    (where / "projections.json").write_text('{"picture": {"error": 0.5}}')
+    training.jobs.stop(job)
+    until(lambda: client.get(f"/api/jobs/{job.id}").json()["state"] == "done")
+    assert client.get(f"/api/jobs/{job.id}").json()["result"] == {"picture": {"error": 0.5}}
+    assert client.get(f"/api/jobs/{job.id}/image").content == b"\x89PNG of the code"
+    assert client.get(f"/api/jobs/{job.id}/code").content == b"code"
+    for name, query, word in (
+        ("pairs", "", "no codes"),
+        ("plain", "?label=1", "unconditional"),
+        ("big", "?label=x", "unknown"),
+    ):
+        refused = client.post(f"/api/models/{name}/projections{query}", files=files)
+        assert refused.status_code == 400
+        assert word in refused.json()["error"]
+
+
 def test_a_server_that_only_shows_starts_nothing(client: TestClient) -> None:
     assert client.get("/api/runs").status_code == 403
     assert client.post("/api/runs", json={"preset": "wgan-gp-digits", "data": "digits"}).status_code == 403

@@ -239,6 +239,19 @@ def test_more_like_this(page: Page, server: Server, tmp_path: Path) -> None:
     assert len(zipfile.ZipFile(got.value.path()).namelist()) == 4
 
 
+def test_a_picture_back_to_a_code(page: Page, server: Server, tmp_path: Path) -> None:
+    Image.effect_noise((8, 8), 80).save(tmp_path / "in.png")
+    page.goto(f"{server.address}#/model/big?tab=project")
+    page.get_by_label("Steps").fill("3")
+    page.get_by_label("A picture to look for").set_input_files(tmp_path / "in.png")
+    expect(page.get_by_text("Mean squared difference")).to_be_visible()
+    page.wait_for_function("() => document.querySelector('.compare img').naturalWidth === 8")
+    shot(page, "project")
+    with page.expect_download() as got:
+        page.get_by_role("link", name="↓ Code").click()
+    assert got.value.path().stat().st_size > 8
+
+
 @both
 def test_the_judge(page: Page, server: Server, tmp_path: Path) -> None:
     Image.effect_noise((8, 8), 80).save(tmp_path / "in.png")

@@ -7,6 +7,7 @@ import { about } from "/static/about.js";
 import { between } from "/static/between.js";
 import { judge } from "/static/judge.js";
 import { like } from "/static/like.js";
+import { project } from "/static/project.js";
 import { samples } from "/static/samples.js";
 import { translate } from "/static/translate.js";
 
@@ -14,6 +15,7 @@ const TABS = [
   ["sample", "Samples", samples],
   ["mix", "Between", between],
   ["like", "Like a picture", like],
+  ["project", "Project", project],
   ["judge", "Judge", judge],
   ["translate", "Translate", translate],
   ["about", "About", about],

@@ -21,6 +21,23 @@ export function dropzone(text, chosen) {
   return zone;
 }
 
+// Two pictures over each other, with a slider between them.
+export function compare(before, after, look) {
+  const result = h("img", { src: after, alt: "After", className: look });
+  const original = h("img", { src: before, alt: "Before", className: "after" });
+  const line = h("div", { className: "line" });
+  const slider = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the picture that shows before",
+    oninput: () => place() });
+  const place = () => {
+    original.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
+    line.style.left = `${slider.value}%`;
+  };
+  original.style.height = "100%";
+  place();
+  return h("div", {}, h("div", { className: "compare" }, result, original, line, slider),
+    h("p", { className: "small faint" }, "Left of the line: before. Right of it: after. Drag it, or use the arrow keys."));
+}
+
 export function translate(model, state, remember) {
   const stage = h("div", { className: "stage" }, h("p", { className: "faint" }, "Choose a picture: before and after appear here."));
   let source = null, result = null;
@@ -30,7 +47,8 @@ export function translate(model, state, remember) {
     try {
       const address = `/api/models/${model.id}/translate?to=${state.get("to") ?? "b"}&size=${state.get("size") ?? "model"}`;
       result = await send(address, source, signal);
-      stage.replaceChildren(compare(URL.createObjectURL(source), URL.createObjectURL(result), (state.get("size") ?? "model") === "model"));
+      const look = pixelated(model) && (state.get("size") ?? "model") === "model" ? "pixels" : "";
+      stage.replaceChildren(compare(URL.createObjectURL(source), URL.createObjectURL(result), look));
       get.disabled = false;
       say("Translated");
     } catch (error) {
@@ -40,23 +58,6 @@ export function translate(model, state, remember) {
       stage.removeAttribute("aria-busy");
     }
   });
-
-  function compare(before, after, stretched) {
-    const look = pixelated(model) && stretched ? "pixels" : "";
-    const result = h("img", { src: after, alt: "After", className: look });
-    const original = h("img", { src: before, alt: "Before", className: "after" });
-    const line = h("div", { className: "line" });
-    const slider = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the picture that shows before",
-      oninput: () => place() });
-    const place = () => {
-      original.style.clipPath = `inset(0 ${100 - slider.value}% 0 0)`;
-      line.style.left = `${slider.value}%`;
-    };
-    original.style.height = "100%";
-    place();
-    return h("div", {}, h("div", { className: "compare" }, result, original, line, slider),
-      h("p", { className: "small faint" }, "Left of the line: before. Right of it: after. Drag it, or use the arrow keys."));
-  }
 
   const change = (values) => { remember(values); run(); };
   const pick = (options, key, fallback) => {
