@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from torch.testing import assert_close
 
+import ganvas
 from ganvas import rng
+from ganvas.cli import main
 from ganvas.errors import InputError
+from ganvas.features import own
 from ganvas.gan import Given
 from ganvas.nets import styles
 from tests import tiny
@@ -64,3 +70,30 @@ def test_what_it_asks_of_its_reader():
     assert other["conditions"] == "independent", "as the authors' code drew classes"
     with pytest.raises(InputError, match="fake_y=independent given, but it counts only with classes"):
         tiny.build("icgan-stylegan2", fake_y="independent")
+
+
+def untrained(
+    images: Tensor, labels: Tensor, num_classes: int, settings: own.Settings, progress: Any = None
+) -> own.Classifier:
+    """A network in no time."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return own.Classifier(images.shape[1], images.shape[2], num_classes, settings).eval().requires_grad_(False)
+
+
+def test_the_command_line_from_data_to_samples_like_a_picture(tmp_path, monkeypatch, capsys):
+    """train, go on, sample by seeds, like a picture, and from like one to like another."""
+    monkeypatch.setattr(own, "train_classifier", untrained)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    model = str(tmp_path / "model")
+    small = ["--set", "channel_max=4", "dim_z=4", "dim_w=4", "batch=16", "--images", "32", "--out", model]
+    assert main(["train", "cc-icgan-stylegan2", "--data", "digits", "--device", "cpu", *small]) == 0
+    for name, shade in (("a", 1.0), ("b", -1.0)):
+        ganvas.to_pil(torch.linspace(-shade, shade, 64).view(1, 8, 8)).save(tmp_path / f"{name}.png")
+    like = ["--like", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    for words in ([], like, [*like, "--interpolate", "3"], ["--class", "7", "--truncation", "0.7"]):
+        assert main(["sample", model, "-n", "4", "--out", str(tmp_path / "x.png"), "--device", "cpu", *words]) == 0
+    gan = ganvas.load(model, "cpu")
+    assert gan.config.dim_h == gan.stored.h.shape[1] == 128
+    assert gan.config.num_classes == 10
+    assert main(["train", "--resume", model, "--images", "48"]) == 0

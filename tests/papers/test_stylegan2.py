@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+import ganvas
 from ganvas import rng, rows
+from ganvas.cli import main
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Request, evaluating
 from ganvas.nets import styles
@@ -271,3 +274,27 @@ def test_scores_of_any_number_of_images(n):
 def test_settings_that_cannot_be(values, message):
     with pytest.raises(InputError, match=message):
         build(**values)
+
+
+def test_the_command_line_from_training_to_samples(tmp_path, capsys):
+    """train, go on, dry run, sample truncated and between seeds; forms of z's truncation are refused."""
+    model, small = str(tmp_path / "model"), ["--set", "channel_max=4", "dim_z=4", "dim_w=4", "batch=16"]
+    how = ["--images", "64", "--out", model, "--device", "cpu", *small]
+    assert main(["train", "stylegan2", "--data", "digits", *how]) == 0
+    assert main(["train", "--resume", model, "--images", "80"]) == 0
+    capsys.readouterr()
+    assert main(["train", "stylegan2-256", "--data", "digits", "--dry-run"]) == 0
+    said = capsys.readouterr()
+    assert "r1_every" in said.out + said.err
+    x = {}
+    for name, words in {"whole": [], "average": ["--truncation", "0"], "film": ["--interpolate", "3"]}.items():
+        out = tmp_path / f"{name}.npz"
+        assert main(["sample", model, "-n", "3", "--seed", "2", "--out", str(out), *words]) == 0
+        x[name] = torch.from_numpy(np.load(out)["x"])
+    gan = ganvas.load(model, "cpu")
+    assert_close(x["whole"], gan.sample(3, seed=2))
+    assert_close(x["average"], gan.sample(3, seed=2, truncation=0.0))
+    assert_close(x["film"][:1], gan.sample(1, seed=2))
+    form = ["--truncation", "0.5", "--truncation-form", "clamp"]
+    assert main(["sample", model, *form, "--out", str(tmp_path / "o.png")]) == 2
+    assert "leave the form out" in capsys.readouterr().err
