@@ -1,7 +1,7 @@
 """Does projection find what there is to find?  Own samples of a model back again, and real images that it never saw.
 
     python benchmarks/projection.py --hold-out digits.npz      # 1,497 digits to train on, 300 to test with
-    ganvas train biggan-digits --data digits.npz --images 300k --out runs/digits
+    ganvas train biggan-digits --data digits.npz --images 240k --out runs/digits
     python benchmarks/projection.py --model runs/digits --data digits.npz --out projection.png
 
 Printed, for either kind of picture: the mean squared difference of pixels (from -1 to 1) between a picture and the
@@ -76,7 +76,7 @@ def main() -> None:
     seeds = list(range(OWN, OWN + args.n))
     pairs = [report("own", gan, gan.sample(args.n, OWN), gan.given(seeds).y, args.seed, args.steps, args.restarts)]
     c = gan.config
-    real = data.load(args.data, c.resolution, c.channels, split="test")
+    real = data.load(args.data, resolution=c.resolution, channels=c.channels, split="test")
     index = torch.randperm(len(real.x), generator=torch.Generator().manual_seed(args.seed))[: args.n].numpy()
     x, y = to_float(torch.from_numpy(real.x[index])), None if real.y is None else torch.from_numpy(real.y[index])
     pairs.append(report("real", gan, x, y, args.seed, args.steps, args.restarts))
