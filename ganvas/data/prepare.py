@@ -189,7 +189,7 @@ def near_type(k: int) -> np.dtype:
 def appending(path: Path, row_bytes: int, count: int) -> Iterator[tuple[BinaryIO, int]]:
     """A file to go on with, cut to whole blocks, and how many rows stand in it."""
     rows = path.stat().st_size // row_bytes if path.is_file() else 0
-    rows = rows if rows >= count else rows // BLOCK * BLOCK
+    rows = count if rows >= count else rows // BLOCK * BLOCK
     with path.open("ab") as file:
         file.truncate(rows * row_bytes)
         yield file, rows
