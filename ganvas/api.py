@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from ganvas import costs
 from ganvas import data as datasets
 from ganvas.config import Config, configure
 from ganvas.data import Dataset, Wanted
 from ganvas.devices import choose_device
 from ganvas.engine import checkpoint
-from ganvas.engine.estimate import Estimate, estimate
+from ganvas.engine.estimate import Estimate
 from ganvas.engine.log import Screen
+from ganvas.engine.rehearsal import Cost
 from ganvas.engine.run import Run, Settings
 from ganvas.engine.step import NonFinite
 from ganvas.engine.train import Outcome, new_state
@@ -56,11 +58,13 @@ def load(model: str | Path, device: str | None = None) -> GAN:
     return model_folder.load(zoo.find(model), choose_device(device))
 
 
-def dry_run(recipe: Recipe, device: torch.device) -> tuple[dict[str, int], Estimate]:
-    """Parameter counts, and what the run would cost on the device."""
+def dry_run(recipe: Recipe, settings: Settings) -> tuple[dict[str, int], Estimate, Cost]:
+    """Parameter counts, what is counted on paper, and what the run would cost.  Raises InputError if it cannot fit."""
     rehearse(recipe)
-    gan = recipe.on_meta()
-    return gan.parameter_counts(), estimate(gan, device, recipe.config.images)
+    noise = PAPERS[recipe.paper].reads == "images"
+    data = None if noise else load_data(recipe.paper, settings, recipe.config, Screen())
+    paper = costs.on_paper(recipe, torch.device(settings.device))
+    return recipe.on_meta().parameter_counts(), paper, costs.cost(recipe, settings, data)
 
 
 def load_data(paper: str, settings: Settings, config: Config, screen: Screen) -> Dataset:
@@ -89,6 +93,7 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     screen = screen or Screen()
     with _new_folder(out), enough_memory(settings.device):
         data = load_data(recipe.paper, settings, recipe.config, screen)
+        screen.say(costs.said(costs.cost(recipe, settings, data), settings.device))
         state = new_state(recipe.build(settings.seed), torch.device(settings.device))
         run, description = _run(recipe, settings, out, data, screen)
         state.gan.class_names = description.class_names

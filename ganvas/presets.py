@@ -44,7 +44,7 @@ def presets() -> dict[str, Preset]:
     for paper in PAPERS:
         table = _shipped(paper)
         for name in table:
-            if name != "fits" and not name.startswith("_"):
+            if name not in ("fits", "small") and not name.startswith("_"):
                 found[name] = _resolved(name, paper, table)
     return found
 
@@ -52,6 +52,12 @@ def presets() -> dict[str, Preset]:
 def families() -> dict[str, dict[str, str]]:
     """Bare name -> (largest size in pixels, "points" or "any" -> preset)."""
     return {name: sizes for paper in PAPERS for name, sizes in _shipped(paper).get("fits", {}).items()}
+
+
+def small(name: str, resolution: int, points: bool) -> str:
+    """The preset that a bare name means where time is short, for data of this size; any other name stays."""
+    sizes = {n: row for paper in PAPERS for n, row in _shipped(paper).get("small", {}).items()}.get(name)
+    return fitting(name, resolution, points) if sizes is None else _chosen(name, sizes, resolution, points)
 
 
 def preset(name: str) -> Preset:
@@ -68,9 +74,10 @@ def preset(name: str) -> Preset:
 
 def fitting(name: str, resolution: int, points: bool) -> str:
     """The preset that a bare name means for data of this size (0: several sizes); any other name stays."""
-    if name not in families():
-        return name
-    sizes = families()[name]
+    return _chosen(name, families()[name], resolution, points) if name in families() else name
+
+
+def _chosen(name: str, sizes: dict[str, str], resolution: int, points: bool) -> str:
     if points:
         if "points" not in sizes:
             raise InputError(f"{name} has no networks for points; give it images, or use wgan-gp")

@@ -48,6 +48,18 @@ def pixels(text: str) -> int | tuple[int, int]:
     return positive(height), positive(width)
 
 
+def span(text: str) -> float:
+    """45m, 8h or 2d -> seconds."""
+    scale = {"m": 60.0, "h": 3600.0, "d": 86400.0}.get(text[-1:], 0.0)
+    try:
+        seconds = float(text[:-1]) * scale
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} given, expected a time as 45m, 8h or 2d")
+    return seconds
+
+
 def seed(text: str) -> int:
     """A whole number from 0 on that fits 63 bits."""
     if not text.isdecimal() or int(text) >= 2**63:

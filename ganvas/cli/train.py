@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import count, data, key_values, pathname, pixels, positive, say, seed, share, tell
+from ganvas.cli.arguments import count, data, key_values, pathname, pixels, positive, say, seed, share, span, tell
 from ganvas.errors import InputError
 
 HELP = "train a preset, or continue a run exactly"
@@ -36,6 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--resolution", type=pixels, metavar="R", help="pixels per side, or WIDTHxHEIGHT (default: the preset's)"
+    )
+    parser.add_argument(
+        "--budget", type=span, metavar="TIME", help="45m, 8h, 2d: choose width, batch and length that fit it"
     )
     parser.add_argument("--images", type=count, metavar="N", help="real images to show in all, as 600000 or 600k")
     parser.add_argument("--batch", type=positive, metavar="N", help="real images per optimiser step")
@@ -93,18 +96,44 @@ def run(args: argparse.Namespace) -> int:
     kind = api.peek(args.preset, name, args.classes is not False)
     if kind.foreign:
         say(f"{name}: {passed_by(kind.foreign)} files are passed by; convert them to JPEG or PNG to train on them")
-    recipe = api.recipe(args.preset, kind, args.resolution, overrides)
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
     device = api.choose_device(args.device or "auto")
     settings = Settings(**{**kind.settings, **given, "data": whole_name(name), "device": str(device)})
+    recipe, settings = fitted(args, kind, overrides, settings)
     if args.dry_run:
-        dry_run(recipe, settings, device, kind.count)
+        dry_run(recipe, settings, kind.count)
         if note:
             say(note)
         return 0
     with chosen_folder(args.out, Path("runs") / f"{recipe.preset}-{Path(name).stem}") as out:
         outcome = api.train(recipe, settings, out, note=note)
     return report(out, outcome)
+
+
+def fitted(args: argparse.Namespace, kind: Any, overrides: dict[str, Any], settings: Any) -> tuple[Any, Any]:
+    """Recipe and settings as asked for; within --budget, or where a bare name would take a CPU longer than an hour,
+    those that fit, with a word on what was chosen.
+    """
+    from ganvas import api, budget
+    from ganvas.engine.log import duration
+    from ganvas.presets import families
+
+    seconds, bare = args.budget, args.preset in families()
+    if seconds is None:
+        recipe = api.recipe(args.preset, kind, args.resolution, overrides)
+        if not bare or settings.device != "cpu" or (long := budget.takes_long(recipe, settings)) < budget.HOUR:
+            return recipe, settings
+        seconds = budget.WITHIN_THE_HOUR
+        say(
+            f"{recipe.preset} would take about {duration(long)} here; `ganvas train {recipe.preset}` trains it all the "
+            "same, --budget 8h what 8 hours allow; now what is done within the hour:"
+        )
+    chosen = budget.choose(args.preset, kind, args.resolution, overrides, settings, seconds)
+    for line in chosen.lines:
+        say(line)
+    for line in ("as a preset of your own, mine.toml:", *(f"    {line}" for line in chosen.toml.splitlines())):
+        say(line)
+    return chosen.recipe, chosen.settings
 
 
 @contextmanager
@@ -132,6 +161,8 @@ def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
     if args.out is not None or args.dry_run:
         option = "--dry-run" if args.dry_run else "--out"
         raise InputError(f"{option} given with --resume, which goes on in the run's own folder; leave one of them out")
+    if args.budget is not None:
+        raise InputError("--budget given with --resume, whose recipe is made; pass --images N to extend it instead")
     images = overrides.pop("images", None)
     names = {"preset", "resolution", *Settings.model_fields} - {"data", "device"}
     asked = {k: getattr(args, k) for k in sorted(names) if getattr(args, k) is not None}
@@ -170,12 +201,13 @@ def use(out: Path) -> str:
     return f"ganvas translate {out} IMAGES --to b --out out"
 
 
-def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
+def dry_run(recipe: Any, settings: Any, num_images: int) -> None:
     """Configuration, sizes, estimates."""
     from ganvas import api
+    from ganvas.costs import said
     from ganvas.engine.log import duration
 
-    counts, cost = api.dry_run(recipe, device)
+    counts, paper, cost = api.dry_run(recipe, settings)
     tell(f"preset {recipe.preset} of paper {recipe.paper}; nothing is trained or written")
     for title, values in (("configuration", recipe.config.counting()), ("run", settings.model_dump())):
         tell(f"\n{title}")
@@ -185,12 +217,13 @@ def dry_run(recipe: Any, settings: Any, device: Any, num_images: int) -> None:
     for player, number in counts.items():
         tell(f"  {player} {number:,}")
     c = recipe.config
-    tell(f"\nestimate on {device} (a factor of two either way is normal)")
+    tell(f"\nwork {paper.flops_per_image / 1e9:.3g} GFLOP per real image")
     tell(
-        f"  work    {cost.flops_per_image / 1e9:.3g} GFLOP per real image, about {cost.images_per_second:.3g} images/s"
+        f"time {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs), by part:"
     )
-    tell(f"  time    {duration(cost.seconds)} for {c.images:,} images ({c.images / max(num_images, 1):,.1f} epochs)")
-    tell(f"  memory  {cost.memory_bytes / 2**20:,.0f} MiB for weights, optimisers and activations")
+    for name, clock in cost.clocks.items():
+        tell(f"  {name} {duration(clock.wall)}")
+    tell(said(cost, settings.device))
 
 
 def whole_name(data: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from ganvas import rng
 from ganvas.engine.step import freeze_all_but
 from ganvas.gan import GAN
 
+CALL = 1e-5  # seconds that an operation takes however little it computes
 _N = 4  # images in the counted batch; memory and work grow linearly from there
 
 
@@ -26,6 +28,7 @@ class Estimate:
     seconds: float
     images_per_second: float
     memory_bytes: int
+    memory_row: float = 0.0  # bytes for each further row of a part
 
 
 class Counter(TorchDispatchMode):
@@ -36,9 +39,11 @@ class Counter(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
         self.flops = 0
+        self.calls = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
+        self.calls += 1
         if func._overloadpacket in flop_registry:
             self.flops += flop_registry[func._overloadpacket](*args, **(kwargs or {}), out_val=out)
         return out
@@ -48,7 +53,7 @@ def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
     """What training a GAN built on the meta device for `images` images would take on `device`."""
     config = gan.config
     real = gan.blank(_N, torch.device("meta"))
-    work, peak, batches = 0.0, 0, 1
+    work, calls, peak, batches = 0.0, 0.0, 0, 1
     gan.iteration = 1  # not 0, where schedules have their exceptions
     for phase in gan.phases():
         saved: dict[int, int] = {}
@@ -63,6 +68,7 @@ def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
         with counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
             phase.loss(real, drawn).total.backward()
         work += counter.flops / _N * phase.repeat / phase.every
+        calls += counter.calls * phase.repeat * config.accumulate / phase.every
         peak = max(peak, sum(saved.values()))
         batches = max(batches, phase.repeat)
     parameters = sum(p.numel() * p.element_size() for p in gan.parameters())
@@ -71,9 +77,11 @@ def estimate(gan: GAN, device: torch.device, images: int) -> Estimate:
     memory = (
         5 * parameters + peak * (config.batch // config.accumulate) // _N
     )  # weights, gradient, two moments, average
-    return Estimate(per_image, images * per_image / speed, speed / max(per_image, 1.0), memory)
+    seconds = images * (per_image / speed + calls * CALL / (batches * config.batch))
+    return Estimate(per_image, seconds, images / seconds, memory, peak / _N)
 
 
+@cache
 def _speed(device: torch.device) -> float:
     """Floating-point operations per second of a convolution's forward and backward pass, tried for a moment."""
     conv = torch.nn.Conv2d(64, 64, 3, padding=1, device=device)

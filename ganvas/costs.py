@@ -1,0 +1,122 @@
+"""What a run would cost on this machine, and a refusal of what cannot fit.  The measuring is in engine/rehearsal.py."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ganvas.config import Config
+from ganvas.data import Dataset, Images
+from ganvas.engine.estimate import Estimate, estimate
+from ganvas.engine.log import Screen, duration
+from ganvas.engine.memory import available, resident
+from ganvas.engine.rehearsal import Clock, Cost, rehearse
+from ganvas.engine.run import Run, Settings
+from ganvas.engine.step import NonFinite
+from ganvas.engine.train import new_state
+from ganvas.errors import InputError
+from ganvas.gan import GAN
+from ganvas.models import folder as model_folder
+from ganvas.models.folder import Description
+from ganvas.papers import PAPERS
+from ganvas.recipes import Recipe
+from ganvas.scoring import choose
+
+SHORT = 20.0  # seconds of a run, on paper, that is not worth a rehearsal
+PATIENCE = 1.5  # seconds for each of a few things that are tried
+ROOM = 0.9  # of the memory that is free, which a run may take
+
+
+def on_paper(recipe: Recipe, device: torch.device) -> Estimate:
+    """Counted in a moment, without memory."""
+    return estimate(recipe.on_meta(), device, recipe.config.images)
+
+
+def cost(recipe: Recipe, settings: Settings, data: Dataset | None, patience: float = PATIENCE) -> Cost:
+    """What the run would take: measured, or of a run of seconds on paper.  Raises InputError where it cannot fit.
+
+    data: what it trains on; None: noise in its place, as in a dry run.
+    """
+    device, c = torch.device(settings.device), recipe.config
+    paper = on_paper(recipe, device)
+    few = paper.memory_bytes - paper.memory_row * (c.batch // c.accumulate)
+    must_fit(recipe, Cost(more_bytes=paper.memory_bytes, memory_row=paper.memory_row), device)
+    unread = data is None and PAPERS[recipe.paper].reads != "images"  # noise stands in for images alone
+    if (
+        unread
+        or paper.seconds < SHORT
+        or paper.seconds * min(c.batch, 4) / c.images > 20 * patience
+        or few > available(device)
+    ):
+        memory = resident(device) + paper.memory_bytes
+        return Cost({"steps": Clock(paper.seconds, paper.seconds)}, memory, paper.memory_bytes)
+    found = rehearsed(recipe, settings, data or noise(c), patience)
+    must_fit(recipe, found, device)
+    return found
+
+
+def rehearsed(recipe: Recipe, settings: Settings, data: Dataset, patience: float) -> Cost:
+    """The rehearsal, in a folder that is gone afterwards; on paper where noise breaks it."""
+    c, device = recipe.config, torch.device(settings.device)
+    part = Recipe(recipe.paper, recipe.preset, c.model_copy(update={"batch": c.batch // c.accumulate, "accumulate": 1}))
+    description = Description(paper=recipe.paper, preset=recipe.preset, config=c.counting())
+
+    def write_model(gan: GAN, folder: Path, facts: dict[str, str], score: str) -> None:
+        model_folder.write(gan, folder, description, facts, score)
+
+    cheap = not isinstance(data, Images) or settings.score == "sliced"
+    score = choose.scorer(settings.score, data, 10_000, settings.device, c.num_classes) if cheap else None
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        state = new_state(part.build(settings.seed), device)
+        state.gan.remember(data)
+        run = Run(Path(folder), data, settings, write_model, score, Screen(nowhere))
+        try:
+            return rehearse(run, state, c.accumulate, patience)
+        except NonFinite:
+            paper = on_paper(recipe, device)
+            return Cost({"steps": Clock(paper.seconds, paper.seconds)}, paper.memory_bytes, paper.memory_bytes)
+
+
+def noise(config: Config, count: int = 1000) -> Images:
+    """Rows of noise in the shape of the data."""
+    rng = np.random.default_rng(0)
+    x: np.ndarray = rng.integers(0, 256, (count, *config.shape), dtype=np.uint8)
+    if len(config.shape) == 1:
+        x = rng.standard_normal((count, *config.shape), dtype=np.float32)
+    y = np.arange(count) % config.num_classes if config.num_classes else None
+    return Images(x, y, [str(k) for k in range(config.num_classes)], "noise", "none", {}, [])
+
+
+def must_fit(recipe: Recipe, cost: Cost, device: torch.device) -> None:
+    """Raises InputError, saying what to change, where the run needs more memory than there is."""
+    free, c = ROOM * available(device), recipe.config
+    if cost.more_bytes <= free:
+        return
+    part = c.batch // c.accumulate
+    fits = [n for n in range(1, part) if part % n == 0 and cost.more_bytes - cost.memory_row * (part - n) <= free]
+    if fits:
+        parts = c.batch // max(fits)
+        change = f"split it with --set accumulate={parts}, take --batch {max(fits)}, or let --budget 8h choose"
+    else:
+        change = "lower the resolution, narrow the networks with --set, or let --budget 8h choose"
+    raise InputError(
+        f"{recipe.preset} needs about {size(cost.more_bytes)} of memory for batches of {part}, "
+        f"{size(free)} can be had on {device}; {change}"
+    )
+
+
+def said(cost: Cost, device: str) -> str:
+    """A line for people."""
+    besides = cost.seconds - cost.clocks["steps"].wall if cost.clocks else 0.0
+    of_it = f" ({duration(besides)} of it pictures, scores and checkpoints)" if besides >= 1 else ""
+    disk = f", {size(cost.disk_bytes)} of disk" if cost.disk_bytes else ""
+    return f"cost: about {duration(cost.seconds)} on {device}{of_it}, {size(cost.memory_bytes)} of memory{disk}"
+
+
+def size(count: float) -> str:
+    """740 MiB or 47.1 GiB"""
+    return f"{count / 2**30:,.1f} GiB" if count >= 2**30 else f"{max(count / 2**20, 1):,.0f} MiB"

@@ -1,0 +1,111 @@
+"""What a run will cost: measured, said before the first step, and refused where it cannot fit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ganvas import api, costs
+from ganvas.cli import main
+from ganvas.data import peek
+from ganvas.engine import memory, rehearsal
+from ganvas.engine.rehearsal import Cost, course
+from ganvas.errors import InputError
+from tests import tiny
+from tests.engine import running
+
+CPU = torch.device("cpu")
+SMALL = {"G_width": 4, "D_width": 4, "dim_z": 4, "images": 4_000}
+
+
+def test_a_training_says_what_it_costs_before_the_first_step(tmp_path: Path, capsys: Any) -> None:
+    assert running.train(tmp_path / "run", "--images", "300") == 0
+    said = capsys.readouterr().err.splitlines()
+    at = next(i for i, line in enumerate(said) if line.startswith("cost: about "))
+    assert re.fullmatch(r"cost: about .+ on cpu.*, [\d,.]+ [MG]iB of memory.*", said[at])
+    assert any(line.startswith("training wgan-gp-toy-small") for line in said[at + 1 :])
+
+
+def test_what_cannot_fit_is_refused_with_what_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setattr(costs, "available", lambda device: 64 * 2**20)
+    out = tmp_path / "run"
+    large = ["wgan-gp-digits", "--set", "G_width=8", "D_width=64", "batch=256"]
+    assert running.train(out, recipe=large) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    found = re.search(r"accumulate=(\d+), take --batch (\d+)", line)
+    assert found is not None, line
+    assert int(found[1]) * int(found[2]) == 256
+    assert not out.exists()
+    monkeypatch.setattr(costs, "available", lambda device: 2**20)
+    assert main(["train", *large, "--dry-run", "--device", "cpu"]) == 2
+    assert "narrow the networks with --set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["wgan-gp", "biggan", "unetgan", "adcgan-points"])
+def test_a_rehearsal_measures_every_part(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "SHORT", 0.0)
+    paper = tiny.TINY[name][0]
+    recipe = api.Recipe(paper, name, tiny.build(name, images=4000).config)
+    found = costs.cost(recipe, api.Settings(data="digits"), None, patience=0.05)
+    assert set(found.clocks) == {"steps", "pictures", "looks", "checkpoints"}
+    assert all(clock.wall > 0 and clock.processor >= 0 for clock in found.clocks.values())
+    assert found.memory_bytes > 2**26  # the process, not the tensors alone
+    assert found.disk_bytes > 0
+
+
+def test_steps_are_counted_as_the_loop_takes_them() -> None:
+    """The authors' WGAN takes 100 critic steps in each of the first 25 iterations and in every 500th."""
+    values = {"batch": 4, "images": 4 * (25 * 100 + 5 * 100), "G_width": 4, "D_width": 4}
+    gan = api.recipe("wgan-32", peek("digits"), None, values).on_meta()
+    iterations, steps = course(gan, 4)
+    assert (iterations, steps) == (125, {"D": 3000, "G": 125})
+    longer = gan.config.model_copy(update={"images": 4_000_000})
+    gan.config = longer
+    iterations, steps = course(gan, 4)
+    assert steps["D"] * 4 == pytest.approx(4_000_000, rel=0.01)
+    assert steps["G"] == pytest.approx(iterations, rel=0.01)
+
+
+def test_memory_is_that_of_the_process() -> None:
+    memory.reset_peak(CPU)
+    before = memory.peak(CPU)
+    held = torch.ones(64, 2**20)  # 256 MiB, written
+    del held
+    assert memory.peak(CPU) - before == pytest.approx(256 * 2**20, rel=0.2)
+    assert memory.available(CPU) > 2**26
+    assert memory.resident(CPU) > 2**26
+
+
+def test_what_is_too_dear_to_be_tried_whole_is_a_straight_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that were not tried cost what the last ones did."""
+    clock = rehearsal.Clock
+    rows_tried: list[int] = []
+
+    def repeated(what: Any, seconds: float, device: Any) -> Any:
+        rows = what.args[3]
+        rows_tried.append(rows)
+        return clock(1.0 + 0.5 * rows, 1.0 + 0.5 * rows)
+
+    monkeypatch.setattr(rehearsal, "repeated", repeated)
+    recipe = api.recipe("wgan-gp-digits", peek("digits"), None, {**SMALL, "batch": 64})
+    state = api.new_state(recipe.build(0), CPU)
+    run = type("Run", (), {"settings": api.Settings(data="digits"), "data": costs.noise(recipe.config)})()
+    steps, _ = rehearsal.tried_steps(run, state, 16.0)  # type: ignore[arg-type]
+    assert sorted(set(rows_tried)) == [2, 16]
+    assert steps["D"].wall == pytest.approx(1.0 + 0.5 * 64)
+
+
+def test_the_words_of_a_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost = Cost({"steps": rehearsal.Clock(60.0), "looks": rehearsal.Clock(30.0)}, 2**31, 2**30, 5 * 2**20)
+    assert costs.said(cost, "cpu") == (
+        "cost: about 1:30 min on cpu (30 s of it pictures, scores and checkpoints), 2.0 GiB of memory, 5 MiB of disk"
+    )
+    monkeypatch.setattr(costs, "available", lambda device: 2**20)
+    with pytest.raises(InputError, match=r"needs about 1.0 GiB of memory for batches of 32"):
+        costs.must_fit(api.recipe("wgan-gp-digits", peek("digits")), Cost(more_bytes=2**30), torch.device("meta"))
