@@ -27,7 +27,7 @@ from ganvas.errors import InputError, in_words
 from ganvas.files import LOCK, drop_strays, held, one_line, remove_contents, remove_empty, to_be_made
 from ganvas.gan import GAN
 from ganvas.models import folder as model_folder
-from ganvas.models import zoo
+from ganvas.models import starting, zoo
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
 from ganvas.presets import presets
@@ -94,7 +94,12 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     with _new_folder(out), enough_memory(settings.device):
         data = load_data(recipe.paper, settings, recipe.config, screen)
         screen.say(costs.said(costs.cost(recipe, settings, data), settings.device))
-        state = new_state(recipe.build(settings.seed), torch.device(settings.device))
+        gan = recipe.build(settings.seed)
+        if settings.source:
+            names = data.class_names if recipe.config.num_classes else []
+            for line in starting.take(gan, Path(settings.source), names):
+                screen.say(line)
+        state = new_state(gan, torch.device(settings.device))
         run, description = _run(recipe, settings, out, data, screen)
         state.gan.class_names = description.class_names
         state.gan.remember(data)

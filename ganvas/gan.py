@@ -151,6 +151,7 @@ class GAN(nn.Module, Generic[C]):
         self.iteration = 0
         self.images_seen = 0
         self.dataset_size = 1
+        self.frozen: list[nn.Module] = []  # parts of players that learn nothing: what fine-tuning leaves alone
         self.memory = nn.Module()  # buffers of training (pools, means): in checkpoints, never in a model folder
         limited.remember(self.memory, config)
 

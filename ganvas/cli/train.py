@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resolution", type=pixels, metavar="R", help="pixels per side, or WIDTHxHEIGHT (default: the preset's)"
     )
     parser.add_argument(
+        "--from", dest="source", type=pathname, metavar="MODEL", help="go on from this model's weights (fine-tuning)"
+    )
+    parser.add_argument(
+        "--freeze-D", dest="freeze_D", type=positive, metavar="N", help="leave D's first N blocks as they are"
+    )
+    parser.add_argument(
         "--budget", type=span, metavar="TIME", help="45m, 8h, 2d: choose width, batch and length that fit it"
     )
     parser.add_argument("--images", type=count, metavar="N", help="real images to show in all, as 600000 or 600k")
@@ -97,8 +103,14 @@ def run(args: argparse.Namespace) -> int:
     if kind.foreign:
         say(f"{name}: {passed_by(kind.foreign)} files are passed by; convert them to JPEG or PNG to train on them")
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
+    if args.source is not None:
+        given["source"] = str(args.source.expanduser().resolve())
     device = api.choose_device(args.device or "auto")
     settings = Settings(**{**kind.settings, **given, "data": whole_name(name), "device": str(device)})
+    if args.source is not None:
+        from ganvas.models import starting
+
+        overrides = starting.overrides_of(args.source, args.preset, overrides, kind.num_classes)
     recipe, settings = fitted(args, kind, overrides, settings)
     if args.dry_run:
         dry_run(recipe, settings, kind.count)
@@ -163,6 +175,8 @@ def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:
         raise InputError(f"{option} given with --resume, which goes on in the run's own folder; leave one of them out")
     if args.budget is not None:
         raise InputError("--budget given with --resume, whose recipe is made; pass --images N to extend it instead")
+    if args.source is not None:
+        raise InputError("--from given with --resume, which goes on from its own checkpoint; leave one of them out")
     images = overrides.pop("images", None)
     names = {"preset", "resolution", *Settings.model_fields} - {"data", "device"}
     asked = {k: getattr(args, k) for k in sorted(names) if getattr(args, k) is not None}

@@ -54,6 +54,8 @@ class Settings(BaseModel):
     log_every: int = 0  # images; 0: a two-hundredth of the run, at most 50,000
     evaluate_every: int = 0  # images; 0: with every checkpoint
     score: str = "sliced"  # what chooses best/: sliced, or one of `scoring.CHOICES` with features "own"
+    source: str = ""  # the model that it started from
+    freeze_D: int = 0  # blocks of D, from its input on, that stay as they were there
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
 
     def interval(self, name: str, images: int) -> int:

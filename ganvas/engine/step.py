@@ -110,6 +110,8 @@ def step(
 
 
 def freeze_all_but(gan: GAN, player: str) -> None:
-    """Only this player's parameters collect gradients."""
+    """Only this player's parameters collect gradients, without those that are frozen."""
     for name, module in gan.players().items():
         module.requires_grad_(name == player)
+    for part in gan.frozen:
+        part.requires_grad_(False)

@@ -23,6 +23,7 @@ from ganvas.engine.log import Log, duration
 from ganvas.engine.run import Run
 from ganvas.engine.step import Halted, NonFinite, iterate
 from ganvas.gan import GAN, Batch
+from ganvas.nets.blocks import first_blocks
 
 MOST_ROLLBACKS = 3
 UNMOVED = 0.1  # share of its first weights that an average may still hold at the end without a word
@@ -60,6 +61,7 @@ def train(run: Run, state: State) -> Outcome:
     gan, config, settings = state.gan, state.gan.config, run.settings
     device = torch.device(settings.device)
     deterministic()
+    gan.frozen = first_blocks(gan.players()["D"], settings.freeze_D) if settings.freeze_D else []
     gan.dataset_size = len(run.data)
     if gan.has_average and (held := unmoved(gan)) > UNMOVED:
         how = f"(ema={config.ema:g}); set ema_ramp=true, a lower ema," if config.ema else "; set a lower ema_images"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import resource
 import shlex
@@ -413,7 +414,12 @@ def test_papers_as_a_table(capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None
         ("wgan", "images", "wgan-32"),
     ],
 )
-def test_a_bare_name_picks_the_preset_that_fits(bare: str, data: str, preset: str, here: Path, capsys: Any) -> None:
+def test_a_bare_name_picks_the_preset_that_fits(
+    bare: str, data: str, preset: str, here: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where an hour does not matter; tests/test_budget.py has what happens where it does."""
+    monkeypatch.setattr("ganvas.budget.HOUR", math.inf)
+    monkeypatch.setattr("ganvas.costs.SHORT", math.inf)  # on paper
     assert main(["train", bare, "--data", data, "--dry-run", "--device", "cpu"]) == 0
     assert f"preset {preset} " in capsys.readouterr().out
 
