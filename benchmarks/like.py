@@ -1,7 +1,8 @@
 """Are samples like a picture of its class, without being a copy?  A classifier of real images is the judge.
 
     python benchmarks/like.py --write-digits digits-split.npz          # the digits in a train and a test split
-    python benchmarks/like.py MODEL DATA [--pictures 200] [--each 5] [--seed 0] [--sheet like.png] [--of OTHER]
+    python benchmarks/like.py MODEL DATA [--pictures 200] [--each 5] [--seed 0] [--truncation T]
+                              [--sheet like.png] [--of OTHER]
 
 Pictures are spread evenly over the test split of DATA, which the model has not seen; `each` samples are made like each
 of them, with seeds `seed`, `seed` + 1, ...  The judge is a small convolutional network (features/own.py) trained on the
@@ -12,7 +13,8 @@ Distances are root mean square differences in grey levels of 255, as medians: fr
 nearest training image, and to another sample like the same picture; beside them, from the pictures themselves to the
 nearest training image, which is how near honest images lie.  Copies: samples nearer to a training image than a tenth of
 that.  The sheet has a row for each of some pictures: the picture, its three nearest training images by the model's own
-features, six samples.  --of: the pictures of the sheet come from another data set, and nothing is judged.
+features, six samples.  --of: the pictures come from the test split of another data set, resized as the model's own;
+they are judged where its classes have the same names.
 """
 
 from __future__ import annotations
@@ -52,9 +54,10 @@ def spread(images: Images, n: int) -> np.ndarray:
     return np.sort(np.random.RandomState(0).permutation(len(images))[:n])
 
 
-def samples(gan: GAN, x: Tensor, each: int, seed: int) -> Tensor:
+def samples(gan: GAN, x: Tensor, each: int, seed: int, truncation: float | None) -> Tensor:
     """`each` samples like each picture, the same seeds for all.  uint8 [N, C, R, R] -> uint8 [N each, C, R, R]"""
-    return to_uint8(torch.cat([gan.sample(each, seed=seed, like=picture) for picture in to_float(x)])).cpu()
+    made = [gan.sample(each, seed=seed, like=picture, truncation=truncation) for picture in to_float(x)]
+    return to_uint8(torch.cat(made)).cpu()
 
 
 def rms(a: Tensor, b: Tensor) -> Tensor:
@@ -74,7 +77,7 @@ def named(net: Any, x: Tensor) -> Tensor:
         return torch.cat([net(scale(part))[1].argmax(1) for part in x.split(512)])
 
 
-def judged(gan: GAN, train: Images, test: Images, n: int, each: int, seed: int) -> None:
+def judged(gan: GAN, train: Images, test: Images, n: int, each: int, seed: int, truncation: float | None) -> None:
     """Prints what the module's head says."""
     assert train.y is not None, "a judge needs classes"
     assert test.y is not None
@@ -83,7 +86,7 @@ def judged(gan: GAN, train: Images, test: Images, n: int, each: int, seed: int) 
     truth = torch.from_numpy(test.y)
     pictures, wanted = held[at], truth[at]
     net = train_classifier(x, y, int(y.max()) + 1, Settings())
-    made = samples(gan, pictures, each, seed)
+    made = samples(gan, pictures, each, seed, truncation)
     right = (named(net, made).unflatten(0, (-1, each)) == wanted[:, None]).double()
     print(f"judge: {float((named(net, held) == truth).double().mean()):.1%} of the {len(held):,} test images right")
     print(f"  of these {len(at)} pictures {float((named(net, pictures) == wanted).double().mean()):.1%}")
@@ -106,14 +109,18 @@ def judged(gan: GAN, train: Images, test: Images, n: int, each: int, seed: int) 
     print(f"  copies: {float((near < 0.1 * honest.median()).double().mean()):.2%} of samples")
 
 
-def sheet(gan: GAN, train: Images, pictures: Images, seed: int, path: Path) -> None:
+def sheet(gan: GAN, train: Images, pictures: Images, seed: int, truncation: float | None, path: Path) -> None:
     """The picture of the module's head."""
     x = torch.from_numpy(np.array(pictures.x[spread(pictures, ROWS)]))
     of_train = torch.cat([gan.encode(list(to_float(torch.from_numpy(np.array(part))))) for part in parts(train)])
     rows = []
     for picture, h in zip(x, gan.encode(list(to_float(x)))):
         near = (of_train @ h).topk(NEAR).indices.numpy()
-        rows += [picture[None], torch.from_numpy(np.array(train.x[near])), samples(gan, picture[None], MADE, seed)]
+        rows += [
+            picture[None],
+            torch.from_numpy(np.array(train.x[near])),
+            samples(gan, picture[None], MADE, seed, truncation),
+        ]
     made = grid.grid(torch.cat(rows).numpy(), 1 + NEAR + MADE)
     grid.save(made, path)
     print(path)
@@ -131,8 +138,9 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--each", type=int, default=5, help="samples a picture (default: 5)")
     parser.add_argument("--seed", type=int, default=0, help="of a picture's first sample (default: 0)")
+    parser.add_argument("--truncation", type=float, metavar="T", help="of the samples (default: none)")
     parser.add_argument("--sheet", type=Path, metavar="FILE.png")
-    parser.add_argument("--of", metavar="OTHER", help="the data set that the sheet's pictures are from")
+    parser.add_argument("--of", metavar="OTHER", help="the data set that the pictures are from (default: DATA)")
     args = parser.parse_args()
     if args.write_digits:
         write_digits(args.write_digits)
@@ -142,11 +150,11 @@ def main() -> None:
     gan = ganvas.load(args.model)
     how = {"resolution": gan.config.resolution, "channels": gan.config.channels}
     train, test = (data.load(args.data, split=split, **how) for split in ("train", "test"))
-    if args.of is None:
-        judged(gan, train, test, args.pictures, args.each, args.seed)
+    pictures = test if args.of is None else data.load(args.of, split="test", **how)
+    if pictures.class_names == train.class_names:
+        judged(gan, train, pictures, args.pictures, args.each, args.seed, args.truncation)
     if args.sheet:
-        pictures = test if args.of is None else data.load(args.of, split="test", **how)
-        sheet(gan, train, pictures, args.seed, args.sheet)
+        sheet(gan, train, pictures, args.seed, args.truncation, args.sheet)
 
 
 if __name__ == "__main__":
