@@ -25,6 +25,15 @@ def choose_device(name: str | None = "auto") -> torch.device:
     return device
 
 
+def must_compute(device: torch.device, precision: str) -> None:
+    """Raises InputError for a precision that does not exist, or does nothing on the device."""
+    if precision not in ("fp32", "bf16"):
+        raise InputError(f"precision={precision!r} given, expected fp32 or bf16")
+    there = torch.amp.is_autocast_available(device.type)
+    if precision == "bf16" and (not there or (device.type == "cuda" and not torch.cuda.is_bf16_supported())):
+        raise InputError(f"precision bf16 does nothing on {device}, which cannot compute so; leave it out")
+
+
 def why_not(device: str) -> str:
     """Why a device cannot be used, in our words; what torch says of it is a paragraph."""
     kind, _, number = device.partition(":")

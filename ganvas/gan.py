@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -387,7 +389,7 @@ class GAN(nn.Module, Generic[C]):
 
     def class_index(self, given: int | str) -> int:
         """The index of a class, given by name or by index; a name wins over a number that looks like an index."""
-        k, name = self.config.num_classes, str(given)
+        k, name = self.config.num_classes, given if isinstance(given, str) else str(random.whole("class", given))
         if isinstance(given, str) and name in self.class_names:
             return self.class_names.index(name)
         if name.isdecimal() and 0 <= int(name) < k:
@@ -459,13 +461,29 @@ class GAN(nn.Module, Generic[C]):
         self.load_state_dict({**memory, **state})
 
 
+_MODES: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()  # in how many blocks, the mode before
+_LOCK = Lock()
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back."""
-    modes = [(child, child.training) for child in module.modules()]
-    module.eval()
+    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back.
+
+    Blocks of several threads may overlap: the last that ends gives the modes back.
+    """
+    children = list(module.modules())
+    with _LOCK:
+        for child in children:
+            blocks, mode = _MODES.get(child, (0, child.training))
+            _MODES[child] = blocks + 1, mode
+            child.training = False
     try:
         yield
     finally:
-        for child, mode in modes:
-            child.training = mode
+        with _LOCK:
+            for child in children:
+                blocks, mode = _MODES.pop(child)
+                if blocks > 1:
+                    _MODES[child] = blocks - 1, mode
+                else:
+                    child.training = mode

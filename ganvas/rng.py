@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, SupportsIndex, get_args
 
 import torch
 from torch import Tensor
@@ -16,6 +17,7 @@ from torch import Tensor
 from ganvas.errors import InputError
 
 TruncationForm = Literal["resample", "scale", "clamp"]
+FORMS: tuple[str, ...] = get_args(TruncationForm)
 
 
 def generator(*path: int | str) -> torch.Generator:
@@ -51,6 +53,7 @@ def latents(seeds: Sequence[int], dim: int, truncation: float | None, form: Trun
     2 (the hub's modules), so |z| <= 2 truncation.  clamp: entries beyond the threshold are moved onto it; nobody's
     published figures are made so.  The three are different distributions.
     """
+    known_form(form)
     if truncation is None:
         return noise(seeds, dim)
     if not 0 < truncation < float("inf"):
@@ -64,6 +67,20 @@ def latents(seeds: Sequence[int], dim: int, truncation: float | None, form: Trun
             f"truncation {truncation} would be drawn again almost for ever; use 0.01 or more, or the scale form"
         )
     return truncated_noise(seeds, dim, truncation)
+
+
+def whole(name: str, value: SupportsIndex) -> int:
+    """A whole number of Python's, NumPy's or torch's.  Raises InputError for anything else."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InputError(f"{name}={value!r} given, expected a whole number") from None
+
+
+def known_form(form: str) -> None:
+    """Raises InputError for a form of truncation that there is not."""
+    if form not in FORMS:
+        raise InputError(f"truncation_form={form!r} given, expected one of {', '.join(FORMS)}")
 
 
 def one_hot(y: Tensor | None, num_classes: int) -> Tensor | None:
@@ -89,6 +106,7 @@ def factor(truncation: float | None, form: TruncationForm) -> float:
 
     The box is symmetric and convex, so z s is in it; drawing again or clamping would only take its corners.
     """
+    known_form(form)
     if truncation is not None and (not 0 < truncation <= 1 or form == "clamp"):
         raise InputError(
             f"truncation {truncation} ({form}) given, but this model's is a factor of z: above 0, at most 1, no clamp"

@@ -47,9 +47,9 @@ def pick(record: R, index: Tensor) -> R:
     return concat([take(record, slice(i, i + 1)) for i in index.tolist()])
 
 
-def to(record: R, device: torch.device) -> R:
-    """Every tensor on the device."""
-    return _mapped(record, lambda t: t.to(device), whole=True)
+def to(record: R, device: torch.device, dtype: torch.dtype | None = None) -> R:
+    """Every tensor on the device; dtype: of those that are floats."""
+    return _mapped(record, lambda t: t.to(device, dtype if t.is_floating_point() else None), whole=True)
 
 
 def concat(records: Sequence[R]) -> R:

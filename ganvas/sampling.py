@@ -19,7 +19,7 @@ from ganvas import instances, rows
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch, Given, Request, evaluating
 from ganvas.ops.norm import collected_statistics
-from ganvas.rng import TruncationForm
+from ganvas.rng import TruncationForm, whole
 
 Pictures = instances.Image | Sequence[instances.Image]
 Classes = int | str | Sequence[int | str] | None
@@ -40,6 +40,7 @@ def sample(
     weights: str | Path | None = None,
 ) -> Tensor:
     """See `GAN.sample`."""
+    n, seed, batch = whole("n", n), whole("seed", seed), whole("batch", batch)
     if n < 1 or batch < 1:
         raise InputError(f"n={n}, batch={batch}: both must be at least 1")
     if given is not None and classes is not None:
@@ -66,6 +67,7 @@ def interpolate(
     gan: GAN, seeds: Sequence[int], classes: Classes, steps: int, truncation: float | None, form: TruncationForm
 ) -> Tensor:
     """See `GAN.interpolate`."""
+    seeds, steps = [whole("seeds", seed) for seed in seeds], whole("steps", steps)
     if len(seeds) < 2 or steps < 1:
         raise InputError(f"{len(seeds)} seeds in {steps} steps given, expected two seeds or more, and a step or more")
     y = class_indices(gan, classes, len(seeds))
@@ -148,7 +150,13 @@ def condition_like(gan: GAN, real: Batch, seeds: list[int]) -> Given:
 
 def images(gan: GAN, code: object) -> Tensor:
     """The images of codes, on the GAN's device.  -> float32 [N, C, H, W]"""
-    return gan.decode(rows.to(code, gan.device)).float()
+    first = next(gan.parameters())
+    return gan.decode(rows.to(code, first.device, first.dtype)).float()
+
+
+def is_many(classes: object) -> bool:
+    """Are these several classes?  A name is one, and so is an array or a tensor without axes."""
+    return not isinstance(classes, str) and hasattr(classes, "__len__") and getattr(classes, "ndim", 1) > 0
 
 
 def images_of(gan: GAN, code: Any, batch: int = 64) -> Tensor:
@@ -163,7 +171,7 @@ def class_indices(gan: GAN, classes: Classes, n: int) -> Tensor | None:
         return None
     if not gan.config.num_classes:
         raise InputError(f"classes={classes!r} given, but this model is unconditional; leave the class out")
-    given = [classes] * n if isinstance(classes, int | str) else list(classes)
+    given: list[Any] = list(classes) if is_many(classes) else [classes] * n  # type: ignore[arg-type]
     if len(given) != n:
         raise InputError(f"{len(given)} classes for {n} images; give one class, or one for each image")
     return torch.tensor([gan.class_index(c) for c in given], device=gan.device)

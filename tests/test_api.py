@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,12 @@ import torch
 from PIL import Image
 
 import ganvas
-from ganvas import api
+from ganvas import api, devices
+from ganvas.cli import main
 from ganvas.data import peek
 from ganvas.engine.log import Screen
-from ganvas.gan import GAN
+from ganvas.gan import GAN, evaluating
+from tests import tiny
 from tests.engine import running
 
 
@@ -142,8 +147,154 @@ def test_train_from_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     recipe = api.recipe(
         "wgan-gp-toy-small", peek("ring8"), None, {"G_width": 8, "D_width": 8, "batch": 32, "images": 64}
     )
-    outcome = ganvas.train(recipe, Settings(data="ring8"), tmp_path / "run", Screen())
+    outcome = api.train(recipe, Settings(data="ring8"), tmp_path / "run", Screen())
     assert (outcome.images_seen, outcome.stopped) == (64, None)
     with pytest.raises(ganvas.InputError, match="already exists and is not empty"):
-        ganvas.train(recipe, Settings(data="ring8"), tmp_path / "run")
+        api.train(recipe, Settings(data="ring8"), tmp_path / "run")
     assert ganvas.load(tmp_path / "run", "cpu").sample(1).shape == (1, 2)
+
+
+def test_train_evaluate_check_and_go_on_from_python(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = {"G_width": 4, "D_width": 4, "dim_z": 4, "n_critic": 1}
+    run = ganvas.train(
+        "wgan-gp-digits", data="digits", out=tmp_path / "run", images=np.int64(32), batch=torch.tensor(8), seed=3,
+        device="cpu", progress=False, **sizes,
+    )  # fmt: skip
+    assert (run.folder, run.images_seen, run.stopped, run.collapsed) == (tmp_path / "run", 32, None, False)
+    assert capsys.readouterr() == ("", "")
+    assert run.load("cpu").sample(2).shape == (2, 1, 16, 16)
+    assert ganvas.resume(run.folder, images=48, device="cpu", progress=False).images_seen == 48
+    scores = ganvas.evaluate(run.folder, "digits", metrics=["fid"], n=100, device="cpu")
+    assert list(scores) == ["FD-own"]
+    assert scores["FD-own"] == scores.records[0].value > 0
+    assert "100 samples against 1,797 of digits" in repr(scores)
+    with pytest.raises(KeyError, match="FID; there are FD-own"):
+        scores["FID"]
+    scores.save(tmp_path / "s.json")
+    assert (tmp_path / "s.json").exists()
+    report = ganvas.check("digits", sheet=tmp_path / "sheet.png")
+    assert report.classes["7"] == 179
+    assert (tmp_path / "sheet.png").exists()
+    assert main(["train", "wgan-gp-digits", "--set", *(f"{k}={v}" for k, v in sizes.items()), "--images", "32",
+                 "--batch", "8", "--seed", "3", "--device", "cpu", "--out", str(tmp_path / "typed")]) == 0  # fmt: skip
+    assert run.load("cpu").config == ganvas.load(tmp_path / "typed", "cpu").config.model_copy(update={"images": 48})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"preset": "nosuch"}, "unknown preset 'nosuch'"),
+        ({"data": ""}, "data='' given, expected digits, a toy, or a path"),
+        ({"data": "mnist"}, "ganvas fetch mnist"),
+        ({"G_chh": 3}, "unknown key G_chh"),
+        ({"images": 2.5}, "images=2.5 given, expected a whole number"),
+        ({"precision": "fp16"}, "precision='fp16' given, expected fp32 or bf16"),
+        ({"device": "nosuch"}, "device 'nosuch' cannot be used here (no device of that name computes here)"),
+        ({"settings": {"on_collapse": "cry"}}, "on_collapse='cry' given, expected 'warn', 'stop' or 'rollback'"),
+        ({"settings": {"nonsense": 1}}, "nonsense=1 given, which is no field of it"),
+        ({"settings": {"seed": 1}}, "settings seed given, which are arguments of train"),
+    ],
+)
+def test_what_is_wrong_with_train_is_one_line(values: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ganvas.InputError) as error:
+        ganvas.train(**{"preset": "wgan-gp-digits", "out": tmp_path / "run", "progress": False, **values})
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_precision_that_a_device_lacks_does_nothing_and_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.amp, "is_autocast_available", lambda kind: False)
+    with pytest.raises(ganvas.InputError, match="precision bf16 does nothing on cpu"):
+        devices.must_compute(torch.device("cpu"), "bf16")
+    devices.must_compute(torch.device("cpu"), "fp32")
+
+
+def test_papers_is_a_package_and_can_be_called_every_time() -> None:
+    script = (
+        "import ganvas\n"
+        "a = ganvas.papers()\n"
+        "import ganvas.papers\n"
+        "from ganvas.papers import PAPERS\n"
+        "from ganvas import papers\n"
+        "assert ganvas.papers() == a == papers()\n"
+        "assert {row['paper'] for row in a} <= set(PAPERS) and a[0]['parameters']\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert set(ganvas.__all__) <= set(dir(ganvas))
+
+
+@pytest.mark.parametrize(
+    "name", ["wgan", "wgan-gp-acgan", "sagan", "biggan", "biggan-deep", "adcgan", "unetgan-selfmod"]
+)
+@pytest.mark.parametrize("kind", ["half", "bfloat16", "double"])
+def test_other_floats_sample_what_floats_do(name: str, kind: str) -> None:
+    gan = tiny.build(name).eval()
+    plain = gan.sample(3)
+    other = getattr(gan, kind)().sample(3)
+    assert other.dtype == torch.float32
+    assert next(gan.parameters()).dtype == getattr(
+        torch, {"half": "float16"}.get(kind, kind.replace("double", "float64"))
+    )
+    torch.testing.assert_close(other, plain, atol=0.05 if kind == "bfloat16" else 0.01, rtol=0.0)
+
+
+def test_threads_get_their_images_of_a_model_that_trains() -> None:
+    gan = tiny.build("biggan").train()
+    gan.G.eval()
+    modes = [module.training for module in gan.modules()]
+    state = {key: value.clone() for key, value in gan.state_dict().items()}
+    wanted = [gan.sample(2, seed=seed) for seed in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda seed: gan.sample(2, seed=seed), range(24)))
+    assert all(torch.equal(a, b) for a, b in zip(wanted, found))
+    assert [module.training for module in gan.modules()] == modes
+    assert all(torch.equal(value, state[key]) for key, value in gan.state_dict().items())
+
+
+def test_overlapping_blocks_give_the_modes_back_at_the_last_end() -> None:
+    net = torch.nn.Sequential(torch.nn.Dropout(), torch.nn.Dropout()).train()
+    first, second = evaluating(net), evaluating(net[0])
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert (net.training, net[0].training, net[1].training) == (True, False, True)
+    second.__exit__(None, None, None)
+    assert all(module.training for module in net.modules())
+
+
+def test_numbers_of_numpy_and_torch_are_classes_and_seeds() -> None:
+    gan = tiny.build("biggan")
+    wanted = gan.sample(3, seed=5, classes=[2, 0, 1])
+    for classes in (np.array([2, 0, 1]), torch.tensor([2, 0, 1]), [np.int64(2), torch.tensor(0), 1]):
+        assert torch.equal(gan.sample(np.int32(3), seed=np.int64(5), classes=classes), wanted)
+    assert torch.equal(gan.sample(2, classes=torch.tensor(1)), gan.sample(2, classes=1))
+    assert torch.equal(gan.sample(2, classes=np.int64(1)), gan.sample(2, classes=[1, 1]))
+    legs = gan.interpolate(range(3), classes=1, steps=2)
+    assert torch.equal(gan.interpolate(np.arange(3), classes=np.uint8(1), steps=torch.tensor(2)), legs)
+    for bad in ({"seed": 1.5}, {"classes": 1.5}, {"n": "3"}, {"truncation_form": "nonsense"}):
+        with pytest.raises(ganvas.InputError, match=r"given, expected (a whole number|one of resample, scale, clamp)"):
+            gan.sample(**bad)
+    with pytest.raises(ganvas.InputError, match="truncation_form='x' given"):
+        tiny.build("logan").sample(1, truncation_form="x")
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.zeros(0, 3, 4, 4),
+        torch.zeros(2, 3, 4, 4, dtype=torch.uint8),
+        np.zeros((3, 4, 4)),
+        torch.zeros(2, 2, 4, 4),
+        torch.zeros(3),
+    ],
+)
+def test_what_is_no_sample_makes_no_picture(x: Any) -> None:
+    for draw in (ganvas.to_pil, ganvas.to_uint8):
+        with pytest.raises(ganvas.InputError, match=r"given, (expected float|which has 2 channels)") as error:
+            draw(x)
+        assert "\n" not in str(error.value)
+
+
+def test_no_device_is_auto(model: Path) -> None:
+    assert ganvas.load(model, device=None).device == api.choose_device("auto")

@@ -29,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """ganvas import"""
-    from ganvas.models import importing
+    from ganvas.models import folder, importing
 
     names = importing.read_class_names(args.class_names) if args.class_names else None
     gan = importing.import_model(args.format, args.files, args.out, args.preset, key_values(args.set), names)
+    for note in folder.read(args.out).notes:
+        say(note)
     say(f"{gan.title}, {gan.config.resolution} pixels, {gan.config.num_classes} classes")
     tell(args.out)

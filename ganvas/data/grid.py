@@ -95,11 +95,27 @@ def save(image: Image.Image, path: Path) -> None:
     write_atomic(path, image.save)
 
 
-def film(frames: Sequence[Path], path: Path, seconds: float = 8.0, most: int = 120) -> None:
-    """An endless GIF of pictures of one size, thinned to `most` frames, the last one held for two seconds."""
-    step = max(1, math.ceil(len(frames) / most))
-    chosen = [*frames[:-1:step], frames[-1]]
-    save_film([Image.open(p) for p in chosen], path, seconds)
+def film(frames: Sequence[Path], path: Path, seconds: float = 8.0, most: int = 120, size_bytes: int = 8 << 20) -> None:
+    """An endless GIF of pictures of one size, thinned to `most` frames, the last one held for two seconds.
+
+    What comes out larger than `size_bytes` is drawn again, smaller and with fewer frames.
+    """
+    width = 0  # 0: as the pictures are
+    for _ in range(6):
+        step = max(1, math.ceil(len(frames) / most))
+        pictures = [reduced(Image.open(p), width) for p in [*frames[:-1:step], frames[-1]]]
+        save_film(pictures, path, seconds)
+        if (size := path.stat().st_size) <= size_bytes:
+            return
+        share = (0.9 * size_bytes / size) ** (1 / 3)  # of width, of height, and of the number of frames
+        width, most = max(32, int(pictures[0].width * share)), max(8, int(min(most, len(pictures)) * share))
+
+
+def reduced(picture: Image.Image, width: int) -> Image.Image:
+    """The picture in this width, in its own proportions; 0: as it is"""
+    if not width:
+        return picture
+    return picture.convert("RGB").resize((width, max(1, round(picture.height * width / picture.width))))
 
 
 def save_film(pictures: Sequence[Image.Image], path: Path, seconds: float = 8.0) -> None:

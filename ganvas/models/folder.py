@@ -19,7 +19,7 @@ from ganvas import __version__
 from ganvas.config import Config, configure
 from ganvas.errors import InputError, in_words
 from ganvas.features.extractor import hash_state as hash_of
-from ganvas.files import kind_of, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
+from ganvas.files import kind_of, printable, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
 from ganvas.gan import GAN
 from ganvas.instances import Stored
 from ganvas.papers import PAPERS
@@ -205,13 +205,29 @@ def read_facts(folder: Path) -> dict[str, str]:
         return {key: value for key, value in (file.metadata() or {}).items() if key != HASH}
 
 
+def shown_fields(config: Config, trained: bool) -> dict[str, Any]:
+    """The fields that a card shows: those that count; of a model that was not trained here what the networks are."""
+    fields = config.counting()
+    if trained:
+        return fields
+    of_networks = ("resolution", "channels", "conditional", "num_classes")
+    of_training = set(Config.model_fields) - set(of_networks)
+    generator_alone = bool(fields.get("G_only"))
+    return {
+        name: value
+        for name, value in fields.items()
+        if name not in of_training and not (generator_alone and name.startswith("D_"))
+    }
+
+
 def write_card(gan: GAN, folder: Path, description: Description, score: str) -> None:
     """README.md: what the model is, how to sample it, where it comes from."""
     c, data, training = gan.config, description.data, description.training
     size = "x".join(map(str, c.shape[1:])) + f", {c.channels} channels" if c.resolution else f"points of {c.channels}"
     size = size if c.resolution else f"{size} coordinate{'s' if c.channels > 1 else ''}"
     players = ", ".join(f"{name} {count:,}" for name, count in gan.parameter_counts().items())
-    classes = f"\n- Classes: {', '.join(description.class_names)}" if description.class_names else ""
+    named = [printable(name) for name in description.class_names if name.strip()]
+    classes = f"\n- Classes: {', '.join(named)}" if named else ""
     origin = ""
     if "seed" in training:
         count, fingerprint = data.get("count"), str(data.get("fingerprint"))[:12]
@@ -219,7 +235,7 @@ def write_card(gan: GAN, folder: Path, description: Description, score: str) -> 
         origin += f"- Seed {training['seed']}, {training.get('precision')}, ganvas {description.ganvas}\n"
     notes = "".join(f"\n- {note}" for note in description.notes)
     use = "sample . -n 64 --seed 0 --out grid.png" if gan.seeds_suffice else "translate . IMAGES --to b --out out"
-    rows = "\n".join(f"| {key} | {value} |" for key, value in c.counting().items())
+    rows = "\n".join(f"| {key} | {value} |" for key, value in shown_fields(c, "seed" in training).items())
     write_text(
         folder / CARD,
         f"""# {description.preset or description.paper}

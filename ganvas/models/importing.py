@@ -23,7 +23,7 @@ from ganvas.models import folder as model_folder
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
 from ganvas.pretrained import FORMATS
-from ganvas.pretrained.foreign import Imported
+from ganvas.pretrained.foreign import Imported, assumed
 from ganvas.recipes import Recipe
 
 State = dict[str, Tensor]
@@ -59,6 +59,7 @@ def import_model(
     # Where every number comes from the files, initialising would be wasted.
     gan = recipe.build(0) if new else gan.to_empty(device="cpu")
     foreign.notes.extend(f"{name} is not among the files: it is as initialised, seed 0" for name in new)
+    foreign.notes.extend(assumed({name: getattr(recipe.config, name) for name in foreign.epsilons}, overrides))
     fill(gan, foreign)
     if gan.reads == "instances":
         gan.stored = stored(foreign)

@@ -54,7 +54,6 @@ def convert(
             if D_values[key] != values[key]:
                 raise InputError(f"G and D do not fit: {key} is {values[key]} in G, {D_values[key]} in D; give a pair")
         values |= D_values
-    notes.append(f"epsilons are not in the file: sn_eps={sn_eps:g} and bn_eps={bn_eps:g} were assumed")
     tables = not values["shared_dim"] and values["num_classes"] and not deep
     return Imported(
         "sagan" if tables else "biggan",
@@ -66,6 +65,7 @@ def convert(
         alike=("deep",),
         told=TOLD,
         granted=granted(values),
+        epsilons=("sn_eps", "bn_eps"),
     )
 
 

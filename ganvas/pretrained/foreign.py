@@ -44,6 +44,7 @@ class Imported:
     told: tuple[str, ...] = ()  # what no file holds: may be set to something else than `values`
     instances: dict[str, Tensor] = field(default_factory=dict)  # stored ones: h [S, F] and, with classes, y [S]
     network: dict[str, Any] = field(default_factory=dict)  # which network made the features that it is conditioned on
+    epsilons: tuple[str, ...] = ()  # fields that had to be assumed where nobody told them
     granted: dict[str, Any] = field(default_factory=dict)  # what a Config that lacks a field takes it for
 
 
@@ -162,6 +163,18 @@ def one_set(files: list[Path], is_D: Callable[[dict[str, Tensor]], bool]) -> dic
     if not found.keys() & {"G", "G_ema"}:
         raise InputError(f"no generator among {', '.join(str(f) for f in files)}; give G_ema.pth or G.pth")
     return found
+
+
+def assumed(values: Mapping[str, float], given: Mapping[str, Any]) -> list[str]:
+    """What to say of epsilons, which no file holds: which were given, and which had to be assumed."""
+    said = []
+    for word, names in (
+        ("as given", [name for name in values if name in given]),
+        ("assumed, as no file holds them; --set changes them", [name for name in values if name not in given]),
+    ):
+        if names:
+            said.append(", ".join(f"{name}={values[name]:g}" for name in names) + f": {word}")
+    return said
 
 
 def epsilons(overrides: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float]:

@@ -51,7 +51,7 @@ def convert(
 ) -> Imported:
     """State dicts of G (or its average, G_ema) and of D -> ours."""
     values = {**generator_values(G), "sn_eps": sn_eps, "bn_eps": bn_eps, "bias_init": "torch"}
-    notes = [f"epsilons are not in the file: sn_eps={sn_eps:g} and bn_eps={bn_eps:g} were assumed"]
+    notes: list[str] = []
     classes = values["num_classes"]
     G_state = dict(G)
     if not classes and (table := G_state.pop("shared.weight", None)) is not None:
@@ -72,6 +72,7 @@ def convert(
         notes,
         presets=("cc-icgan" if classes else "icgan",),
         told=TOLD,
+        epsilons=("sn_eps", "bn_eps"),
         network={"features": network, "name": network},
     )
 

@@ -41,6 +41,7 @@ def read(files: list[Path], overrides: dict[str, Any]) -> Imported:
         values={**foreign.values, "conditional": bool(classes)},
         presets=("unetgan-cocoanimals128" if classes else "unetgan",),
         told=("sn_eps",),
+        epsilons=("sn_eps",),
         granted={"self_modulation": not classes, "G_sn": True, "bn_eps": 1e-5, "final_bn_eps": 1e-5},
     )
 
@@ -57,7 +58,7 @@ def convert(
     nets/biggan.py. The scripts for FFHQ and CelebA have the default sn_eps, that for COCO-Animals has 1e-8.
     """
     values = {**generator_values(G), "sn_eps": sn_eps, "bn_eps": bn_eps, "final_bn_eps": 1e-5}
-    notes = [f"epsilons are not in the file: sn_eps={sn_eps:g} and bn_eps={bn_eps:g} were assumed"]
+    notes: list[str] = []
     D_state = None
     if D is not None:
         D_values = discriminator_values(D)

@@ -48,3 +48,18 @@ def test_a_grid_is_filled_row_by_row_on_white() -> None:
     assert [sheet[2, 2], sheet[2, 54], sheet[2, 106], sheet[64, 2], sheet[64, 54]] == [0, 1, 2, 3, 4]
     assert sheet[64, 106] == sheet[0, 0] == sheet[-1, -1] == 255
     assert grid(np.zeros((1, 3, 8, 8), np.uint8), gap=0).size == (48, 48)  # enlarged, pixel by pixel
+
+
+def test_a_film_is_bounded_in_size(tmp_path: Path) -> None:
+    """Noise does not pack: pictures and frames become fewer until it fits, in their proportions."""
+    frames = []
+    for i in range(12):
+        frames.append(tmp_path / f"{i:02d}.png")
+        Image.effect_noise((200, 100), 80 + i).save(frames[-1])
+    film(frames, tmp_path / "a.gif", size_bytes=10**9)
+    film(frames, tmp_path / "b.gif", size_bytes=60_000)
+    assert (tmp_path / "b.gif").stat().st_size <= 60_000 < (tmp_path / "a.gif").stat().st_size
+    with Image.open(tmp_path / "b.gif") as small, Image.open(tmp_path / "a.gif") as whole:
+        assert whole.size == (200, 100)
+        assert abs(small.width - 2 * small.height) <= 1
+        assert 2 <= small.n_frames <= 12

@@ -35,6 +35,81 @@ def test_the_description_round_trips(tmp_path: Path) -> None:
     assert "naïve" in (tmp_path / "config.json").read_text(encoding="utf-8")
 
 
+def test_a_card_has_no_empty_classes(tmp_path: Path) -> None:
+    gan = tiny.build("biggan")
+    for names, line in (([], None), (["", " "], None), (["ant", "b\nc"], "- Classes: ant, b\\nc")):
+        folder.write_card(gan, tmp_path, Description(paper="biggan", config={}, class_names=names), "")
+        text = (tmp_path / "README.md").read_text(encoding="utf-8")
+        assert [row for row in text.splitlines() if "Classes" in row] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda t: t.fill_(torch.nan), "holds numbers that are not finite, which make no images"),
+        (lambda t: t.fill_(torch.inf), "holds numbers that are not finite, which make no images"),
+        (lambda t: t.to(torch.int64), "is of type I64, expected floats"),
+        (lambda t: t[:1].clone(), "weights and config.json do not belong together: G."),
+    ],
+)
+def test_weights_that_make_no_images_say_so(damage: Any, says: str, tmp_path: Path) -> None:
+    gan = tiny.build("biggan")
+    folder.write(gan, tmp_path, Description(paper="biggan", config=gan.config.counting()), {}, "")
+    state = gan.model_state()
+    name = next(key for key in state if key.endswith("weight"))
+    folder.write_weights(tmp_path, {**state, name: damage(state[name].clone())}, {})
+    with pytest.raises(InputError, match=says) as error:
+        ganvas.load(tmp_path, "cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_weights_in_half_precision_are_read(tmp_path: Path) -> None:
+    gan = tiny.build("biggan")
+    folder.write(gan, tmp_path, Description(paper="biggan", config=gan.config.counting()), {}, "")
+    halves = {k: v.half() if v.is_floating_point() else v for k, v in gan.model_state().items()}
+    folder.write_weights(tmp_path, halves, {})
+    torch.testing.assert_close(ganvas.load(tmp_path, "cpu").sample(2), gan.sample(2), atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize("names", [["ant"], ["a", "b", "c", "d"]])
+def test_names_for_another_number_of_classes_are_one_line(names: list[str], tmp_path: Path) -> None:
+    gan = tiny.build("biggan")
+    folder.write(gan, tmp_path, Description(paper="biggan", config=gan.config.counting(), class_names=names), {}, "")
+    with pytest.raises(InputError, match=f"{len(names)} class_names for 3 classes; expected a name for each, or none"):
+        ganvas.load(tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("G_ch", 10**7), ("G_ch", 60_000), ("resolution", 4096), ("dim_z", 10**12), ("num_classes", 10**9)],
+)
+def test_absurd_sizes_are_refused_before_memory_is_taken(
+    field: str, value: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gan = tiny.build("biggan", hier=False)
+    folder.write(gan, tmp_path, Description(paper="biggan", config=gan.config.counting()), {}, "")
+    folder.write_description(tmp_path, Description(paper="biggan", config={**gan.config.counting(), field: value}))
+    monkeypatch.setattr(torch.nn.Module, "to_empty", lambda *_, **__: pytest.fail("memory was taken"))
+    with pytest.raises(InputError, match=rf"do not belong together|{field}=|no networks of these sizes") as error:
+        ganvas.load(tmp_path, "cpu")
+    assert "\n" not in str(error.value)
+
+
+def test_another_users_weights_are_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = tiny.build("wgan")
+    folder.write(gan, tmp_path, Description(paper="wgan", config=gan.config.counting()), {}, "")
+    opened = Path.open
+
+    def refuse(self: Path, *args: Any, **options: Any) -> Any:
+        if self.name == "model.safetensors":
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"model\.safetensors cannot be read: permission denied"):
+        ganvas.load(tmp_path, "cpu")
+
+
 def test_a_description_from_the_future_minor_is_read(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({**FULL.model_dump(), "something_new": 1}))
     assert folder.read(tmp_path) == FULL

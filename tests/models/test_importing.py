@@ -134,6 +134,32 @@ def test_single_files_in_any_order_and_told_epsilons(tmp_path: Path) -> None:
     assert (images(gan.G) - images(G)).abs().max() > 1e-4  # the epsilons are used
 
 
+def test_epsilons_are_printed_and_assumed_only_where_nobody_told_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "w")
+    assumed = "assumed, as no file holds them; --set changes them"
+    for name, told, lines in (
+        ("a", [], [f"sn_eps=1e-06, bn_eps=1e-05: {assumed}"]),
+        ("b", ["--set", "sn_eps=1e-2"], ["sn_eps=0.01: as given", f"bn_eps=1e-05: {assumed}"]),
+        ("c", ["--set", "sn_eps=1e-2", "bn_eps=0.1"], ["sn_eps=0.01, bn_eps=0.1: as given"]),
+    ):
+        assert run("import", "biggan-pytorch", tmp_path / "w", "--out", tmp_path / name, *told) == 0
+        said = [line for line in capsys.readouterr().err.splitlines() if "eps=" in line]
+        card = (tmp_path / name / "README.md").read_text()
+        assert said == lines
+        assert all(f"- {line}" in card for line in lines)
+
+
+def test_the_card_of_an_import_shows_no_field_of_a_training_that_was_not_here(tmp_path: Path) -> None:
+    save(tmp_path / "w")
+    importing.import_model("biggan-pytorch", [tmp_path / "w" / "G.pth"], tmp_path / "m")
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in (tmp_path / "m" / "README.md").read_text().splitlines()
+            if line.startswith("| ")]  # fmt: skip
+    assert {"resolution", "G_ch", "sn_eps"} <= set(rows)
+    assert not {row for row in rows if row.startswith("D_") or row in ("batch", "images", "G_lr", "beta1", "ema")}
+
+
 def test_the_result_is_ready_to_sample(tmp_path: Path) -> None:
     save(tmp_path / "w", "sngan")
     gan = importing.import_model("biggan-pytorch", [tmp_path / "w"], tmp_path / "m")
