@@ -16,6 +16,7 @@ from ganvas.config import Config, configure
 from ganvas.data import Dataset, Wanted
 from ganvas.devices import choose_device
 from ganvas.engine import checkpoint
+from ganvas.engine.checkpoint import State
 from ganvas.engine.estimate import Estimate
 from ganvas.engine.log import Screen
 from ganvas.engine.rehearsal import Cost
@@ -108,7 +109,7 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         if note:
             screen.say(note)
         screen.say(f"training {recipe.preset} on {data.name} ({len(data):,} images), {settings.device}, into {out}")
-        return run_training(run, state)
+        return to_the_end(run, state)
 
 
 @contextmanager
@@ -218,7 +219,15 @@ def _resume(out: Path, images: int | None, changes: dict[str, Any], device: str 
     drop_strays(out)
     model_folder.write_description(out, renewed.model_copy(update={"instances": description.instances}))
     with enough_memory(settings.device):
+        return to_the_end(run, state)
+
+
+def to_the_end(run: Run, state: State) -> Outcome:
+    """The training; whatever ends it, the next word has a line of its own."""
+    try:
         return run_training(run, state)
+    finally:
+        run.screen.done()
 
 
 def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: Screen) -> tuple[Run, Description]:
@@ -235,7 +244,8 @@ def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: S
     def write_model(gan: GAN, folder: Path, facts: dict[str, str], score: str) -> None:
         model_folder.write(gan, folder, description, facts, score)
 
-    score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes)
+    looking = looked(screen)
+    score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes, looking)
     return Run(out, data, settings, write_model, score, screen), description
 
 
@@ -253,7 +263,12 @@ def counted(facts: dict[str, Any]) -> str:
 
 def decoding(screen: Screen) -> Any:
     """A progress callback for decoding."""
-    return lambda done, total: screen.show(f"decoding {done:,} of {total:,} images")
+    return lambda done, total: screen.show(f"decoding {done:,} of {total:,} images", share=done / total)
+
+
+def looked(screen: Screen) -> Any:
+    """A progress callback for what is learned of the data, or downloaded for them."""
+    return lambda what, done: screen.show(f"{what}: {done:,} images" if done else what)
 
 
 def stage(screen: Screen) -> Any:

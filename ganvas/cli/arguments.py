@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,19 @@ def count(text: str) -> int:
 
 
 def shown(what: str) -> Any:
-    """A progress callback that prints a renewed line."""
-    from ganvas.engine.log import Screen
+    """A progress callback that prints a renewed line with a bar and how long it will take."""
+    from ganvas.engine.log import Screen, duration
 
-    screen = Screen()
-    return lambda done, total: screen.show(f"{what}: {done:,} of {total:,}", force=done == total)
+    screen, started = Screen(), time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        seconds = time.monotonic() - started
+        left = f", {duration(seconds * (total - done) / done)} left" if seconds > 5 and 0 < done < total else ""
+        screen.show(f"{what}: {done:,} of {total:,}{left}", force=done == total, share=done / max(total, 1))
+        if done == total:
+            screen.done()
+
+    return show
 
 
 def pathname(text: str) -> Path:

@@ -12,7 +12,9 @@ HELP = "what a data set holds, before a week is lost on it"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas check`."""
-    parser.add_argument("data", type=data_name, metavar="DATA")
+    parser.add_argument(
+        "data", type=data_name, metavar="DATA", help="digits, or a path: folder, zip, idx, CIFAR, npz, pairs"
+    )
     parser.add_argument("--pairs", action="store_true", help="as pairs (default: where there are folders A and B)")
     parser.add_argument("--json", type=pathname, metavar="FILE", help="write the whole report")
     parser.add_argument("--sheet", type=pathname, metavar="FILE.png", help="draw a contact sheet there")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ganvas.cli.arguments import data as data_name
 from ganvas.cli.arguments import pathname, positive, say, seed, tell
 from ganvas.errors import InputError
+
+if TYPE_CHECKING:
+    from ganvas.engine.log import Screen
 
 HELP = "scores of a model or a folder of images, each with its protocol"
 
@@ -45,18 +48,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--intervals", type=positive, default=None, metavar="K", help="95 %% intervals from K half samples"
     )
-    parser.add_argument("--truncation", type=float, metavar="T")
-    parser.add_argument("--truncation-form", choices=["resample", "scale", "clamp"], default="resample")
+    parser.add_argument("--truncation", type=float, metavar="T", help="of the samples, as ganvas sample has it")
+    parser.add_argument(
+        "--truncation-form", choices=["resample", "scale", "clamp"], default="resample", help="as ganvas sample has it"
+    )
     parser.add_argument(
         "--standing", type=positive, metavar="N", help="batch-norm statistics anew from N batches first"
     )
-    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--json", type=pathname, metavar="FILE", help="scores with their protocols, for ganvas compare")
 
 
 def run(args: argparse.Namespace) -> None:
     """ganvas evaluate"""
     from ganvas.api import choose_device
+    from ganvas.engine.log import Screen
     from ganvas.files import must_be_writable
     from ganvas.metrics.compare import cautions, describe
     from ganvas.metrics.protocol import write_scores
@@ -66,6 +72,7 @@ def run(args: argparse.Namespace) -> None:
         must_be_writable(args.json)
     if args.intervals is not None and args.intervals < 20:
         raise InputError(f"--intervals {args.intervals} given, expected 20 half samples or more, as 200")
+    screen = Screen()
     subject, scores = evaluate(
         args.subject,
         args.data,
@@ -84,10 +91,11 @@ def run(args: argparse.Namespace) -> None:
         truncation_form=args.truncation_form,
         standing=args.standing or 0,
         device=choose_device(args.device),
-        progress=seen(),
+        progress=seen(screen),
     )
     if args.json is not None:  # before anything is printed: a pipe that is closed loses no scores
         write_scores(args.json, subject, scores)
+    screen.done()
     for score in scores:
         tell(describe(score))
     for line in cautions(scores):
@@ -96,9 +104,6 @@ def run(args: argparse.Namespace) -> None:
         say(f"scores with their protocols: {args.json}")
 
 
-def seen() -> Any:
+def seen(screen: Screen) -> Any:
     """A progress callback for images looked at."""
-    from ganvas.engine.log import Screen
-
-    screen = Screen()
-    return lambda what, done: screen.show(f"{what}: {done:,} images")
+    return lambda what, done: screen.show(f"{what}: {done:,} images" if done else what)

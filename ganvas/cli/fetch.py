@@ -11,8 +11,8 @@ HELP = "download a known public data set"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas fetch`."""
-    parser.add_argument("name", metavar="mnist|fashion-mnist|cifar10|cifar100")
-    parser.add_argument("directory", type=pathname, metavar="DIR")
+    parser.add_argument("name", metavar="NAME", help="mnist, fashion-mnist, cifar10 or cifar100")
+    parser.add_argument("directory", type=pathname, metavar="DIR", help="where the files go")
     parser.add_argument("--mirror", metavar="URL", help="another address for the same files; checksums stay")
 
 

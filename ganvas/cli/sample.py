@@ -15,7 +15,7 @@ HELP = "images from a model folder"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas sample`."""
-    parser.add_argument("model", type=pathname, metavar="MODEL")
+    parser.add_argument("model", type=pathname, metavar="MODEL", help="a model folder")
     parser.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
     parser.add_argument(
         "--seed", type=seed, default=0, help="of the first image; the others follow by one (default: 0)"
@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=data_name, help="with --scores: real images of this data set, and mixes with samples"
     )
-    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--batch", type=positive, default=64, help="images at a time (default: 64)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data", nargs="+", default=[], metavar="PATH", help="what the page may train on besides digits and the toys"
     )
     parser.add_argument("--read-only", action="store_true", help="no training, no evaluations: models alone")
-    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument(
         "--token", metavar="TEXT", help="who asks must send it (default: none on this machine, else a new one is made)"
     )

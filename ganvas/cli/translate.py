@@ -14,7 +14,7 @@ HELP = "images of one domain as images of the other, by a model of pairs"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas translate`."""
-    parser.add_argument("model", type=pathname, metavar="MODEL")
+    parser.add_argument("model", type=pathname, metavar="MODEL", help="a model folder")
     parser.add_argument("inputs", nargs="+", metavar="IN", help="images, folders of images, or patterns as 'in/*.jpg'")
     parser.add_argument("--to", choices=["a", "b"], default="b", help="the domain of the outputs (default: b)")
     parser.add_argument("--out", type=pathname, required=True, metavar="DIR", help="one PNG an input, of the same name")
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--html", action="store_true", help="a page of inputs and outputs side by side, index.html")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
-    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 
 
 def run(args: argparse.Namespace) -> None:

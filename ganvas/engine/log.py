@@ -63,26 +63,29 @@ def _tensorboard(folder: Path, images_seen: int) -> Any:
     return SummaryWriter(str(folder / "tensorboard"), purge_step=images_seen + 1)
 
 
+CLEAR = "\x1b[2K"  # the line of the terminal
+
+
 class Screen:
-    """One line that renews itself on a terminal, or a line every `every` seconds elsewhere."""
+    """One line with a bar that renews itself on a terminal and fits its width, or elsewhere a line now and then."""
 
     def __init__(self, out: TextIO | None = None, every: float = 10.0) -> None:
         self.out = out or sys.stderr
         self.live = self.out.isatty()
         self.every = 0.5 if self.live else every
         self.last = 0.0 if self.live else time.monotonic()  # in a log, what takes a moment is not worth a line
-        self.width = 0
+        self.started = False  # is there a line that renews itself?
 
-    def show(self, line: str, force: bool = False) -> None:
-        """Prints the line if it is time."""
+    def show(self, line: str, force: bool = False, share: float | None = None) -> None:
+        """Prints the line if it is time.  share: of the work that is done, for a bar before it"""
         line = printable(line)
         now = time.monotonic()
         if not force and now - self.last < self.every:
             return
         self.last = now
         if self.live:
-            self.out.write("\r" + line.ljust(self.width))
-            self.width = len(line)
+            self.out.write(f"\r{CLEAR}{self.fitted(line, share)}")
+            self.started = True
         else:
             self.out.write(line + "\n")
         self.out.flush()
@@ -90,9 +93,9 @@ class Screen:
     def say(self, line: str) -> None:
         """A line that stays."""
         line = printable(line)
-        if self.live and self.width:
-            self.out.write("\r" + " " * self.width + "\r")
-            self.width = 0
+        if self.started:
+            self.out.write(f"\r{CLEAR}")
+            self.started = False
         self.out.write(line + "\n")
         self.out.flush()
 
@@ -102,6 +105,30 @@ class Screen:
             os.write(self.out.fileno(), f"\n{line}\n".encode())
         except (OSError, ValueError):  # no file behind it, as in a notebook
             self.out.write(f"{line}\n")
+
+    def done(self) -> None:
+        """The renewed line stays, and what is printed next has a line of its own."""
+        if self.started:
+            self.out.write("\n")
+            self.out.flush()
+            self.started = False
+
+    def fitted(self, line: str, share: float | None) -> str:
+        """The line behind its bar, cut to the terminal as it is now."""
+        from rich.console import Console
+        from rich.progress_bar import ProgressBar
+        from rich.text import Text
+
+        console = Console(file=self.out, force_terminal=True)
+        bar = min(24, console.width // 4) if share is not None and console.width >= 40 else 0
+        text = Text(line, no_wrap=True)
+        text.truncate(max(1, console.width - 1 - (bar + 1 if bar else 0)), overflow="ellipsis")
+        with console.capture() as drawn:
+            if bar:
+                console.print(ProgressBar(total=1.0, completed=min(share or 0.0, 1.0), width=bar), end="")
+                console.print(" ", end="")
+            console.print(text, end="", highlight=False)
+        return drawn.get().replace("\n", "")
 
 
 def duration(seconds: float) -> str:

@@ -129,7 +129,7 @@ def train(run: Run, state: State) -> Outcome:
                 sums.clear()
                 speed = shown / max(time.monotonic() - started, 1e-9)
                 log.write(gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means})
-                run.screen.show(progress(gan, means, speed), force=last)
+                run.screen.show(progress(gan, means, speed), last, gan.images_seen / config.images)
             if "sample" in due or last:
                 run.write_picture(state)
             if "evaluate" in due or last:

@@ -29,7 +29,8 @@ def extractor(
     """The feature network of that name, on `device`.
 
     weights: a file for inception, the ResNets and timm (else downloaded).  data: images uint8 [M, C, H, W] and labels
-    [M] or None, for those trained on them, `own` and `own-selfsup`; progress: of that training.  cache: the folder
+    [M] or None, for those trained on them, `own` and `own-selfsup`; progress: (done, of how
+    many) steps of that training, or bytes of a download.  cache: the folder
     where downloads and trained weights are kept.  resize: for inception, another filter of `resize.RESIZES` than that
     of the original FID.  Raises InputError.
     """
@@ -59,10 +60,12 @@ def extractor(
         from ganvas.features.timm import timm_extractor
 
         return timm_extractor(name.removeprefix("timm:"), weights).to(device)
-    return _inception(name, weights, cache, resize or "tf1_bilinear").to(device)
+    return _inception(name, weights, cache, resize or "tf1_bilinear", progress).to(device)
 
 
-def _inception(name: str, weights: Path | None, cache: Path | None, resize: str) -> Extractor:
+def _inception(
+    name: str, weights: Path | None, cache: Path | None, resize: str, progress: Callable[[int, int], None] | None
+) -> Extractor:
     from ganvas.features.inception import DIMS, inception
     from ganvas.features.resize import RESIZES
 
@@ -73,4 +76,4 @@ def _inception(name: str, weights: Path | None, cache: Path | None, resize: str)
         raise InputError(
             f"resize {resize!r} is not known; expected one of: {', '.join(r for r in RESIZES if r != 'none')}"
         )
-    return inception(weights, cache, dims[name], resize)
+    return inception(weights, cache, dims[name], resize, progress)

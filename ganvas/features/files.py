@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from torch import Tensor
 from ganvas import files
 from ganvas.errors import InputError
 from ganvas.files import write_atomic, write_text
+
+Progress = Callable[[int, int], None]  # (bytes done, of how many)
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
@@ -81,17 +84,16 @@ def load_nested(path: Path) -> dict[str, Any]:
     return state
 
 
-def download(url: str, path: Path, sha256: str) -> Path:
+def download(url: str, path: Path, sha256: str, progress: Progress | None = None) -> Path:
     """`path`, fetched from `url` unless it is there with the right hash; `sha256` may be its first digits."""
     if path.is_file() and hash_file(path).startswith(sha256):
         return path
-    write_atomic(path, lambda part: _fetch(url, part, path.name, sha256))
+    write_atomic(path, lambda part: _fetch(url, part, path.name, sha256, progress))
     return path
 
 
-def _fetch(url: str, part: Path, name: str, sha256: str) -> None:
+def _fetch(url: str, part: Path, name: str, sha256: str, progress: Progress | None) -> None:
     import http.client
-    import shutil
     import urllib.request
 
     def refused(error: Exception) -> InputError:
@@ -104,7 +106,11 @@ def _fetch(url: str, part: Path, name: str, sha256: str) -> None:
         raise refused(error) from None
     try:
         with response, part.open("wb") as file:
-            shutil.copyfileobj(response, file)
+            done, total = 0, int(response.headers.get("Content-Length") or 0)
+            while chunk := response.read(1 << 20):
+                done += file.write(chunk)
+                if progress is not None:
+                    progress(done, max(done, total))
     except (TimeoutError, ConnectionError, http.client.HTTPException) as error:  # other errors are the disk's
         raise refused(error) from None
     found = hash_file(part)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
-from ganvas.features.files import download, hash_file, load_state
+from ganvas.features.files import Progress, download, hash_file, load_state
 from ganvas.features.resize import RESIZES
 from ganvas.files import user_cache
 
@@ -254,10 +254,14 @@ def load_exactly(net: nn.Module, state: dict[str, Tensor], what: str) -> None:
 
 
 def inception(
-    weights: Path | None = None, cache: Path | None = None, dim: int = 2048, resize: str = "tf1_bilinear"
+    weights: Path | None = None,
+    cache: Path | None = None,
+    dim: int = 2048,
+    resize: str = "tf1_bilinear",
+    progress: Progress | None = None,
 ) -> Inception:
     """The FID network from a file, or from a download that is kept in `cache` and checked by its SHA-256."""
-    path = weights or download(URL, (cache or user_cache()) / FILE, SHA256)
+    path = weights or download(URL, (cache or user_cache()) / FILE, SHA256, progress)
     state = load_state(path)
     found = hash_file(path)
     # Another container of tensors is told apart by the tensors themselves, so that a renamed copy has the same name.

@@ -8,7 +8,7 @@ because an Inception Score over rotations would mean nothing. Scores made with i
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
 from ganvas.features.files import fingerprint, key_of, load_tensors, save_tensors
+
+EPOCHS, LEAST_STEPS = 30, 100  # over a small set; fewer steps than these teach nothing
 
 Progress = Callable[[int, int], None]  # (optimiser steps done, of how many)
 
@@ -61,6 +63,11 @@ class Classifier(nn.Module):
 def scale(images: Tensor) -> Tensor:
     """uint8 -> float32 in [-1, 1]"""
     return images.to(torch.float32) / 127.5 - 1
+
+
+def fitted(settings: Settings, count: int) -> Settings:
+    """The settings with fewer steps for a small set: what is seen 30 times over has nothing more to teach."""
+    return replace(settings, steps=min(settings.steps, max(LEAST_STEPS, -(-EPOCHS * count // settings.batch))))
 
 
 def train_classifier(
@@ -123,8 +130,8 @@ def own(
     progress: Progress | None = None,
 ) -> Own:
     """The extractor of a data set (images uint8 [M, C, H, W], labels [M] or None), from `cache` if it is there."""
-    settings = settings or Settings()
     images, labels = _checked(*data)
+    settings = settings or fitted(Settings(), len(images))
     num_classes = 4 if labels is None else int(labels.max()) + 1
     record = {"data": fingerprint(images, labels), "shape": list(images.shape[1:]), "classes": num_classes}
     record |= {"supervised": labels is not None, "settings": asdict(settings)}

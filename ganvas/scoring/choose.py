@@ -10,6 +10,7 @@ import torch
 from ganvas.data import Dataset, Images, Instances, PairSet
 from ganvas.errors import InputError
 from ganvas.gan import GAN
+from ganvas.metrics.reference import Progress
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float
 from ganvas.scoring.samples import Reference, Samples, checked, feature_network, score_gan
@@ -23,7 +24,14 @@ CHOICES |= {"cas": ("cas", "CAS"), **{name: ("prdc", name) for name in ("precisi
 SAMPLED = 1_000_000  # the first seed of the samples that choose: away from those that people look at
 
 
-def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_classes: int = 0) -> Chooser:
+def scorer(
+    name: str,
+    reference: Dataset,
+    n: int,
+    device: str = "cpu",
+    num_classes: int = 0,
+    progress: Progress | None = None,
+) -> Chooser:
     """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
 
     name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features; of pairs "ssim",
@@ -44,7 +52,7 @@ def scorer(name: str, reference: Dataset, n: int, device: str = "cpu", num_class
     checked([metric], reference, bool(num_classes))
     if name == "is" and not (reference.y is not None and reference.y.any()):
         raise InputError(f"score is needs classes, which {reference.name} has not; use another, as --score fid")
-    network = feature_network("own", reference, device=device)
+    network = feature_network("own", reference, device=device, progress=progress)
     samples = Samples(n=min(n, len(reference)), seed=SAMPLED)
     hashes: list[str] = []  # of the reference: it is the same at every look
 

@@ -92,11 +92,20 @@ def checked(names: Sequence[str] | None, reference: Images, labelled: bool) -> l
 
 
 def feature_network(
-    name: str, images: Images, weights: Path | None = None, resize: str | None = None, device: str = "cpu"
+    name: str,
+    images: Images,
+    weights: Path | None = None,
+    resize: str | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
 ) -> Extractor:
     """The network of that name; `own` is trained on `images` and kept beside their cache."""
     data = (np.array(images.x), images.y) if name.startswith("own") else None
-    return extractor(name, weights=weights, data=data, cache=cache_folder(), device=device, resize=resize)
+    doing = f"learning features of {images.name}, once" if data is not None else f"downloading {name}"
+    steps = None if progress is None else lambda done, total: progress(f"{doing} ({done / max(total, 1):.0%})", 0)
+    return extractor(
+        name, weights=weights, data=data, cache=cache_folder(), device=device, resize=resize, progress=steps
+    )
 
 
 def cache_folder() -> Path:

@@ -111,7 +111,7 @@ def evaluate(
     if not reference.is_points:
         learned = reference if not features.startswith("own") else _train_split(data, reference, how)
         weight = weights[0] if weights else None
-        network = samples.feature_network(features, learned, weight, resize, str(device))
+        network = samples.feature_network(features, learned, weight, resize, str(device), progress)
     name = _subject(path)
     if gan is None:
         assert images is not None

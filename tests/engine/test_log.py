@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from ganvas.cli import arguments
 from ganvas.engine.log import Log, Screen, duration
 
 
@@ -72,7 +74,37 @@ def test_on_a_terminal_a_line_renews_itself() -> None:
     screen.show("a long line", force=True)
     screen.show("short", force=True)
     screen.say("stays")
-    assert out.getvalue() == "\ra long line\rshort      \r" + " " * 5 + "\rstays\n"
+    assert out.getvalue() == "\r\x1b[2Ka long line\r\x1b[2Kshort\r\x1b[2Kstays\n"
+    screen.show("the last", force=True)
+    screen.done()
+    screen.done()
+    assert out.getvalue().endswith("\r\x1b[2Kthe last\n")
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_a_line_and_its_bar_fit_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    out = Terminal()
+    Screen(out).show("x" * 98, force=True, share=0.25)
+    shown = re.sub(r"\x1b\[[0-9;]*[A-Za-z]|\r", "", out.getvalue())
+    assert len(shown) < width
+    assert ("…" in shown) == (width < 150)
+    assert shown.startswith("━") == (width >= 40)
+    monkeypatch.setenv("NO_COLOR", "1")
+    whole = Terminal()
+    Screen(whole).show("x", force=True, share=1.0)
+    assert "━" * min(24, width // 4) + " x" in whole.getvalue() or width < 40
+
+
+def test_progress_says_how_long_it_will_take_and_ends_its_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(arguments.time, "monotonic", lambda: now[0])
+    show = arguments.shown("bytes")
+    for now[0], done in ((1.0, 1), (20.0, 25), (60.0, 100)):
+        show(done, 100)
+    assert capsys.readouterr().err == "bytes: 25 of 100, 1:00 min left\nbytes: 100 of 100\n"
 
 
 def test_elsewhere_lines_are_whole_and_rare() -> None:

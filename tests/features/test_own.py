@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from ganvas.errors import InputError
 from ganvas.features import extractor
-from ganvas.features.own import Classifier, Settings, own, rotations
+from ganvas.features.own import Classifier, Settings, fitted, own, rotations
 
 QUICK = Settings(width=8, dim=16, steps=10, batch=32)
 
@@ -103,3 +103,11 @@ def test_wrong_input_is_one_sentence() -> None:
         network(torch.zeros(1, 3, 8, 8, dtype=torch.uint8))
     with pytest.raises(InputError, match="expected uint8"):
         network(torch.zeros(1, 1, 8, 8))
+
+
+def test_a_small_set_takes_fewer_steps_and_says_how_far_it_is() -> None:
+    assert [fitted(Settings(), n).steps for n in (10, 300, 1260, 1797, 60_000)] == [100, 100, 296, 400, 400]
+    said: list[tuple[int, int]] = []
+    x = torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    own((x, torch.arange(12) % 2), progress=lambda done, total: said.append((done, total)))
+    assert said == [(step, 100) for step in range(1, 101)]
