@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from ganvas import api
+from ganvas import budget as choosing
 from ganvas import data as datasets
 from ganvas.data import PairReport, Report
 from ganvas.devices import choose_device, must_compute
@@ -20,6 +22,7 @@ from ganvas.engine.log import Screen
 from ganvas.engine.run import Settings
 from ganvas.engine.train import Outcome
 from ganvas.errors import InputError
+from ganvas.files import numbered, one_line, remove_empty, to_be_made
 from ganvas.gan import GAN
 from ganvas.metrics.compare import describe
 from ganvas.metrics.protocol import Score, write_scores
@@ -80,6 +83,7 @@ def train(
     resolution: int | tuple[int, int] | None = None,
     images: int | None = None,
     batch: int | None = None,
+    budget: str | float | None = None,
     seed: int = 0,
     device: str | None = None,
     precision: str = "fp32",
@@ -91,8 +95,8 @@ def train(
     """Trains a preset, a bare name ("biggan": what fits the data) or your own FILE.toml, as `ganvas train` does.
 
     data: digits, a toy or a path (None: what the preset is for).  out: a new folder (None: runs/PRESET-DATA).
-    resolution: pixels per side or (height, width).  images: real images to show in all.  device: None is the GPU if
-    there is one.  classes: False ignores sub-folders.  progress: lines on stderr.  settings: of the run, as
+    resolution: pixels per side or (height, width).  images: real images to show in all.  budget: seconds, or "45m", "8h", "2d":
+    width, batch and length that fit it are chosen.  device: None is the GPU if there is one.  classes: False ignores sub-folders.  progress: lines on stderr.  settings: of the run, as
     {"score": "fid", "sample_every": 1000}; see `engine.run.Settings`.  fields: of the paper's Config, as G_ch=32.
     Raises InputError, in one line, for whatever can be mended.
     """
@@ -101,7 +105,6 @@ def train(
         raise InputError("data='' given, expected digits, a toy, or a path")
     asked = {**fields, **{k: whole(k, v) for k, v in {"images": images, "batch": batch}.items() if v is not None}}
     kind = api.peek(preset, name, classes)
-    recipe = api.recipe(preset, kind, resolution, asked)
     where = choose_device(device)
     must_compute(where, precision)
     run = settings_of(
@@ -112,8 +115,14 @@ def train(
         precision=precision,
         classes=classes,
     )
-    folder = Path(out).expanduser() if out is not None else free(Path("runs") / f"{recipe.preset}-{Path(name).stem}")
-    return trained(folder, api.train(recipe, run, folder, screen_of(progress)))
+    if budget is None:
+        recipe = api.recipe(preset, kind, resolution, asked)
+    else:
+        chosen = choosing.choose(preset, kind, resolution, asked, run, seconds_of(budget))
+        recipe, run = chosen.recipe, chosen.settings
+    default = Path("runs") / f"{recipe.preset}-{Path(name).stem}"
+    with chosen_folder(None if out is None else Path(out).expanduser(), default) as folder:
+        return trained(folder, api.train(recipe, run, folder, screen_of(progress)))
 
 
 def resume(folder: Name, *, images: int | None = None, device: str | None = None, progress: bool = True) -> Trained:
@@ -170,15 +179,37 @@ def check(data: Name, *, sheet: Name | None = None, pairs: bool | None = None) -
     return datasets.check(name, sheet=None if sheet is None else Path(sheet))
 
 
+def seconds_of(budget: str | float) -> float:
+    """Seconds of "45m", "8h" or "2d", or a number of them.  Raises InputError."""
+    text = str(budget).strip()
+    scale = {"s": 1, "m": 60, "h": 3600, "d": 86_400}.get(text[-1:], 0)
+    try:
+        seconds = float(text[:-1]) * scale if scale else float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InputError(f"budget={budget!r} given, expected seconds, or a time as '45m', '8h' or '2d'")
+    return seconds
+
+
 def whole_name(data: str) -> str:
     """The name of an embedded data set, or the absolute path, so that a run resumes from anywhere."""
     return data if data in (*datasets.EMBEDDED, *datasets.MADE) else str(Path(data).expanduser().absolute())
 
 
-def free(path: Path) -> Path:
-    """The path, or the path with the first number behind it that is not taken."""
-    candidates = [path, *(path.with_name(f"{path.name}-{i}") for i in range(2, 10_000))]
-    return next(candidate for candidate in candidates if not candidate.exists())
+@contextmanager
+def chosen_folder(given: Path | None, default: Path) -> Iterator[Path]:
+    """The folder that was asked for, or a new one by the default name, gone again where nothing was written."""
+    if given is not None:
+        yield given
+        return
+    made = to_be_made(default.parent)
+    with one_line(default):
+        out = numbered(default)
+    try:
+        yield out
+    finally:
+        remove_empty([out, *made])
 
 
 def settings_of(values: Mapping[str, Any], **more: Any) -> Settings:

@@ -187,6 +187,7 @@ def test_train_evaluate_check_and_go_on_from_python(tmp_path: Path, capsys: pyte
         ({"data": ""}, "data='' given, expected digits, a toy, or a path"),
         ({"data": "mnist"}, "ganvas fetch mnist"),
         ({"G_chh": 3}, "unknown key G_chh"),
+        ({"budget": "soon"}, "budget='soon' given, expected seconds, or a time as '45m', '8h' or '2d'"),
         ({"images": 2.5}, "images=2.5 given, expected a whole number"),
         ({"precision": "fp16"}, "precision='fp16' given, expected fp32 or bf16"),
         ({"device": "nosuch"}, "device 'nosuch' cannot be used here (no device of that name computes here)"),

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", choices=["none", "lpips"], default="none", help="beside pixels (default: none)")
     parser.add_argument("--weights", type=pathname, action="append", metavar="FILE", help="LPIPS: backbone, then lin")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that are there already")
-    parser.add_argument("--device", default="auto", metavar="D")
+    parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument("--batch", type=positive, default=64, help="codes at a time (default: 64)")
 
 

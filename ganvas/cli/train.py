@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from ganvas import api
     from ganvas.data.folder import passed_by
     from ganvas.engine.run import Settings
+    from ganvas.front import chosen_folder
 
     overrides = key_values(args.set)
     for key in ("images", "batch"):
@@ -146,23 +145,6 @@ def fitted(args: argparse.Namespace, kind: Any, overrides: dict[str, Any], setti
     for line in ("as a preset of your own, mine.toml:", *(f"    {line}" for line in chosen.toml.splitlines())):
         say(line)
     return chosen.recipe, chosen.settings
-
-
-@contextmanager
-def chosen_folder(given: Path | None, default: Path) -> Iterator[Path]:
-    """The folder that was asked for, or a new one by the default name, gone again where nothing was written."""
-    from ganvas.files import numbered, one_line, remove_empty, to_be_made
-
-    if given is not None:
-        yield given
-        return
-    made = to_be_made(default.parent)
-    with one_line(default):
-        out = numbered(default)
-    try:
-        yield out
-    finally:
-        remove_empty([out, *made])
 
 
 def resume(args: argparse.Namespace, overrides: dict[str, Any]) -> Any:

@@ -22,7 +22,7 @@ RUN = {"README.md", "docs/first-hour.md"}  # pages whose commands are run
 WIDTHS = {
     "wgan": ["G_width=4", "D_width=4", "dim_z=4", "n_critic=1"],
     "unetgan": ["G_ch=4", "D_ch=4"],
-    "any": ["G_ch=4", "D_ch=4", "dim_z=8", "shared_dim=4"],
+    "any": ["G_ch=4", "D_ch=4", "dim_z=20", "shared_dim=4"],
 }  # paper -> what makes it small
 
 
