@@ -95,9 +95,10 @@ def train(
     """Trains a preset, a bare name ("biggan": what fits the data) or your own FILE.toml, as `ganvas train` does.
 
     data: digits, a toy or a path (None: what the preset is for).  out: a new folder (None: runs/PRESET-DATA).
-    resolution: pixels per side or (height, width).  images: real images to show in all.  budget: seconds, or "45m", "8h", "2d":
-    width, batch and length that fit it are chosen.  device: None is the GPU if there is one.  classes: False ignores sub-folders.  progress: lines on stderr.  settings: of the run, as
-    {"score": "fid", "sample_every": 1000}; see `engine.run.Settings`.  fields: of the paper's Config, as G_ch=32.
+    resolution: pixels per side or (height, width).  images: real images to show in all.  budget: seconds, or "45m",
+    "8h", "2d": width, batch and length that fit it are chosen.  device: None is the GPU if there is one.  classes:
+    False ignores sub-folders.  progress: lines on stderr.  settings: of the run, as {"score": "fid", "sample_every":
+    1000}; see `engine.run.Settings`.  fields: of the paper's Config, as G_ch=32.
     Raises InputError, in one line, for whatever can be mended.
     """
     name = str(data) if data is not None else api.default_data(preset)
