@@ -20,6 +20,7 @@ from ganvas.cli import (
     check,
     compare,
     evaluate,
+    export,
     fetch,
     import_,
     models,
@@ -49,6 +50,7 @@ COMMANDS = {
     "check": check,
     "prepare": prepare,
     "fetch": fetch,
+    "export": export,
     "serve": serve,
     "reproduce": reproduce,
 }

@@ -126,7 +126,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None = None, h: Tensor | None = None) -> Tensor:
         """Both are already embedded, `G.shared(y)` and `G.shared_feat(h)`, so that they can be mixed."""
         first, conditions = self.conditions(z, y if h is None else h if y is None else torch.cat([y, h], 1))
-        x = self.linear(first).view(len(z), -1, 4, 4)
+        x = self.linear(first).view(z.shape[0], -1, 4, 4)
         for stage, condition in zip(self.blocks, conditions):
             for block in stage.children():
                 x = block(x, condition)

@@ -114,7 +114,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """`y` is already embedded, `G.shared(y)`, so that classes can be mixed."""
         condition = z if y is None else torch.cat([y, z], 1)
-        h = self.linear(condition).view(len(z), -1, 4, 4)
+        h = self.linear(condition).view(z.shape[0], -1, 4, 4)
         for stage in self.blocks:
             for block in stage.children():
                 h = block(h, condition)

@@ -60,7 +60,7 @@ class Generator(nn.Module):
 
     def forward(self, z: Tensor, y: Tensor | None = None) -> Tensor:
         """`y` is ignored."""
-        h = self.linear(z).view(len(z), -1, 4, 4)
+        h = self.linear(z).view(z.shape[0], -1, 4, 4)
         for stage in self.blocks:
             for block in stage.children():
                 h = block(h, z)

@@ -136,7 +136,7 @@ class Batcher:
                 self._pass(batch)
             finally:
                 with self.ready:
-                    self.line.extend(task for task in batch if not task.abandoned and task.made < task.n)
+                    self.line.extend(task for task in batch if task.made < task.n)
                     self.running = 0
 
     def _next(self) -> list[Task]:
