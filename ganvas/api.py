@@ -62,10 +62,20 @@ def load(model: str | Path, device: str | None = None) -> GAN:
 def dry_run(recipe: Recipe, settings: Settings) -> tuple[dict[str, int], Estimate, Cost]:
     """Parameter counts, what is counted on paper, and what the run would cost.  Raises InputError if it cannot fit."""
     rehearse(recipe)
+    must_be_trainable(recipe, settings)
     noise = PAPERS[recipe.paper].reads == "images"
     data = None if noise else load_data(recipe.paper, settings, recipe.config, Screen())
     paper = costs.on_paper(recipe, torch.device(settings.device))
     return recipe.on_meta().parameter_counts(), paper, costs.cost(recipe, settings, data)
+
+
+def must_be_trainable(recipe: Recipe, settings: Settings) -> None:
+    """Raises InputError for what a training would refuse once it had its data, found without decoding them."""
+    if PAPERS[recipe.paper].reads != "images":
+        return
+    choose.known(settings.score, settings.data, len(recipe.config.shape) == 1, bool(recipe.config.num_classes))
+    if len(recipe.config.shape) == 3:
+        datasets.looked_over(settings.data, recipe.config.channels, settings.classes, settings.max_unreadable)
 
 
 def load_data(paper: str, settings: Settings, config: Config, screen: Screen) -> Dataset:

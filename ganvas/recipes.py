@@ -16,7 +16,7 @@ from ganvas.errors import InputError
 from ganvas.features.dims import dim_of
 from ganvas.gan import GAN
 from ganvas.papers import PAPERS
-from ganvas.presets import Preset, fitting, own_fields, preset, presets
+from ganvas.presets import Preset, families, fitting, own_fields, preset, presets
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,27 @@ def recipe(
         values["images"] = kind.count * values.get("epochs", config_type.model_fields["epochs"].default)
     conditional = values.get("conditional", config_type.model_fields["conditional"].default)
     values.setdefault("num_classes", kind.num_classes if conditional else 0)
-    return Recipe(row.paper, row.name, configure(config_type, values, given))
+    made = Recipe(row.paper, row.name, configure(config_type, values, given))
+    return adapted(made) if name in families() and "dim_z" not in given else made
+
+
+def adapted(recipe: Recipe) -> Recipe:
+    """What a bare name picked, with the next smaller dim_z that its networks can cut into equal parts at this size."""
+    try:
+        recipe.on_meta()
+        return recipe
+    except InputError as error:
+        if "dim_z" not in str(error):
+            return recipe
+    values = recipe.config.counting()
+    for dim_z in range(values["dim_z"] - 1, max(values["dim_z"] - 16, 0), -1):
+        smaller = Recipe(recipe.paper, recipe.preset, configure(type(recipe.config), {**values, "dim_z": dim_z}, ()))
+        try:
+            smaller.on_meta()
+            return smaller
+        except InputError:
+            continue
+    return recipe
 
 
 def sides(size: tuple[int, int], name: str, config_type: type[Config]) -> dict[str, int]:

@@ -105,6 +105,14 @@ def test_the_preset_that_fits_goes_by_the_resolution_that_was_asked_for() -> Non
     assert api.recipe("wgan", kind, None, {"resolution": 64}).preset == "wgan-64"
 
 
+def test_a_bare_name_fits_its_latents_to_the_size() -> None:
+    made = api.recipe("biggan", peek("digits"), 16)
+    assert (made.preset, made.config.resolution, made.config.dim_z) == ("biggan-digits", 16, 30)
+    made.on_meta()
+    with pytest.raises(ganvas.InputError, match="dim_z=32 cannot be cut into 3 equal parts at 16 pixels"):
+        api.recipe("biggan-digits", peek("digits"), 16).on_meta()
+
+
 def test_the_weights_are_a_function_of_the_seed_and_leave_the_global_one_alone() -> None:
     recipe = api.recipe("wgan-gp-toy", peek("ring8"), None, {"G_width": 4, "D_width": 4})
     before = torch.get_rng_state()

@@ -7,7 +7,7 @@ from ganvas.data.cache import cache_directory
 from ganvas.data.dataset import Dataset, Take, Wanted
 from ganvas.data.doctor import check, contact_sheet
 from ganvas.data.fetch import fetch
-from ganvas.data.images import Images, Kind, load, load_wanted, peek
+from ganvas.data.images import Images, Kind, load, load_wanted, looked_over, peek
 from ganvas.data.instances import Instances, Stock, load_instances, peek_instances
 from ganvas.data.made_pairs import MADE
 from ganvas.data.pair_doctor import PairReport, check_pairs
@@ -42,6 +42,7 @@ __all__ = [
     "holds_pairs",
     "load",
     "load_pairs",
+    "looked_over",
     "peek",
     "peek_pairs",
     "toy_modes",

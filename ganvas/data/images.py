@@ -158,6 +158,18 @@ def peek(data: str | Path, *, split: str = "train", classes: bool = True) -> Kin
     return Kind(source.kind, source.name, count, native, channels, len(names), names, source.splits, foreign=foreign)
 
 
+def looked_over(data: str, channels: int, classes: bool, max_unreadable: float) -> None:
+    """Raises InputError for what `load` would refuse, by the headers of all pictures and without decoding them."""
+    if channels not in (1, 3):
+        raise InputError(f"channels={channels}, expected 1 (grey) or 3 (RGB)")
+    source = open_source(data, classes=classes)
+    items = source.content.items
+    with decode.quiet_pillow():
+        headers = read_headers(items, range(len(items)))
+    unreadable = {items.name(i): str(found) for i, found in enumerate(headers) if isinstance(found, decode.Unreadable)}
+    refuse(unreadable, len(items), max_unreadable)
+
+
 def open_source(data: str | Path, split: str = "train", classes: bool = True) -> Source:
     """The reader for DATA, chosen by what lies there. Raises InputError when nothing can read it."""
     if data == "digits":

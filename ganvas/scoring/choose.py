@@ -43,11 +43,9 @@ def scorer(
     if isinstance(reference, Instances):
         reference = reference.images  # each once, not as often as it is a neighbour
     assert isinstance(reference, Images)
+    known(name, reference.name, reference.is_points, bool(num_classes))
     if name == "sliced":
         return sliced_scorer(reference)
-    if name not in CHOICES or reference.is_points:
-        known = "sliced" if reference.is_points else f"sliced, {', '.join(CHOICES)}"
-        raise InputError(f"score {name!r} given for {reference.name}, expected one of: {known}")
     metric, start = CHOICES[name]
     checked([metric], reference, bool(num_classes))
     if name == "is" and not (reference.y is not None and reference.y.any()):
@@ -63,6 +61,17 @@ def scorer(
         return {s.name: s.value for s in sorted(found, key=lambda s: not s.name.startswith(start))}
 
     return score
+
+
+def known(name: str, data: str, points: bool, classes: bool) -> None:
+    """Raises InputError for a score that a run cannot be chosen by, found without looking at its data."""
+    if name == "sliced":
+        return
+    if name not in CHOICES or points:
+        expected = "sliced" if points else f"sliced, {', '.join(CHOICES)}"
+        raise InputError(f"score {name!r} given for {data}, expected one of: {expected}")
+    if name in ("intra_fid", "cas") and not classes:
+        raise InputError(f"score {name} compares class by class, and this model has no classes; use --score fid")
 
 
 def sliced_scorer(images: Images) -> Chooser:
