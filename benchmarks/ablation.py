@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ganvas import api
 from ganvas.engine.run import Settings
 from ganvas.metrics.protocol import Score, read_scores, write_scores
@@ -19,7 +21,7 @@ def folder(out: Path, variant: str, seed: int) -> Path:
     return out / f"{variant.replace(', ', '-').replace(' ', '-')}-{seed}"
 
 
-def train(recipe: Recipe, data: str, where: Path, seed: int, done: str) -> None:
+def train(recipe: Recipe, data: str, where: Path, seed: int, done: str, device: str = "cpu") -> None:
     """One run to its end, going on where it was stopped; nothing where `done`, a file in it, is there.
 
     A run that is stopped is not scored: the script ends.
@@ -27,19 +29,19 @@ def train(recipe: Recipe, data: str, where: Path, seed: int, done: str) -> None:
     if (where / done).is_file():
         return
     if where.exists():
-        outcome = api.resume(where, None, {}, "cpu")
+        outcome = api.resume(where, None, {}, device)
     else:
         outcome = api.train(
-            recipe, Settings(data=data, seed=seed, device="cpu", sample_every=recipe.config.images), where
+            recipe, Settings(data=data, seed=seed, device=device, sample_every=recipe.config.images), where
         )
     if outcome.stopped is not None:
         raise SystemExit(f"stopped in {where}; the same command goes on")
 
 
-def score(model: Path, kept: Path, data: str, n: int, sets: int) -> Score:
+def score(model: Path, kept: Path, data: str, n: int, sets: int, device: str = "cpu") -> Score:
     """FD-own of a model folder on disjoint sample sets, from the file `kept` where that is there."""
     if not kept.is_file():
-        _, scores = evaluate(model, data, metrics="fid", n=n, sets=sets)
+        _, scores = evaluate(model, data, metrics="fid", n=n, sets=sets, device=torch.device(device))
         write_scores(kept, kept.parent.name, scores)
     return read_scores(kept)[1][0]
 

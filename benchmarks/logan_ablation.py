@@ -37,12 +37,12 @@ SETS = 3
 SMOOTH = 4  # lines of the log in a point of a curve
 
 
-def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int, most: int) -> Score:
+def score(preset: str, data: str, out: Path, variant: str, seed: int, steps: int, most: int, device: str) -> Score:
     """FD-own of the run's model with so many latent steps at sampling."""
     where = ablation.folder(out, variant, seed)
     kept = where / f"scores-{steps}.json"
     model = where if kept.is_file() else stepping(preset, data, where, variant, steps)
-    return ablation.score(model, kept, data, min(most, api.peek(preset, data).count), SETS)
+    return ablation.score(model, kept, data, min(most, api.peek(preset, data).count), SETS, device)
 
 
 def stepping(preset: str, data: str, run: Path, variant: str, steps: int) -> Path:
@@ -110,6 +110,7 @@ def main() -> None:
         "--steps", type=int, nargs="+", default=[0, 1, 10], help="latent steps at sampling; training has 1"
     )
     parser.add_argument("--samples", type=int, default=5000, help="in a set, at most")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     length = {"images": args.images} if args.images else {}
@@ -117,9 +118,11 @@ def main() -> None:
     for seed in args.seeds:
         for variant in VARIANTS:
             recipe = ablation.recipe(args.preset, args.data, {**VARIANTS[variant], **length})
-            ablation.train(recipe, args.data, ablation.folder(args.out, variant, seed), seed, "scores-0.json")
+            ablation.train(
+                recipe, args.data, ablation.folder(args.out, variant, seed), seed, "scores-0.json", args.device
+            )
             for steps in args.steps:
-                found = score(args.preset, args.data, args.out, variant, seed, steps, args.samples)
+                found = score(args.preset, args.data, args.out, variant, seed, steps, args.samples, args.device)
                 table.setdefault(f"{variant}, {steps} at sampling" if steps else variant, []).append(found)
                 print(f"seed {seed}: {variant}, {steps} steps: {found.value:.2f} ± {found.spread:.2f}", flush=True)
     first = next(iter(table.values()))[0]

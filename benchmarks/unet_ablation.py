@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--images", type=int, default=20_000, help="per run")
     parser.add_argument("--warmup-epochs", type=int, default=1, help="over which mixing becomes as likely as not")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     found: dict[str, list[Score]] = {}
@@ -48,8 +49,8 @@ def main() -> None:
             wanted = {**SMALL, **values, **warmup, "images": args.images}
             recipe = ablation.recipe("unetgan-cifar10", args.data, wanted, args.resolution)
             where = ablation.folder(args.out, variant, seed)
-            ablation.train(recipe, args.data, where, seed, "scores.json")
-            score = ablation.score(where, where / "scores.json", args.data, SAMPLES, SETS)
+            ablation.train(recipe, args.data, where, seed, "scores.json", args.device)
+            score = ablation.score(where, where / "scores.json", args.data, SAMPLES, SETS, args.device)
             found.setdefault(variant, []).append(score)
             print(f"seed {seed}: {variant}: {score.value:.2f} ± {score.spread:.2f}", flush=True)
     print(f"\n{next(iter(found.values()))[0].name}, ± over {SETS} sets of {SAMPLES:,}; training seeds {args.seeds}")
