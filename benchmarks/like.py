@@ -115,7 +115,7 @@ def sheet(gan: GAN, train: Images, pictures: Images, seed: int, truncation: floa
     of_train = torch.cat([gan.encode(list(to_float(torch.from_numpy(np.array(part))))) for part in parts(train)])
     rows = []
     for picture, h in zip(x, gan.encode(list(to_float(x)))):
-        near = (of_train @ h).topk(NEAR).indices.numpy()
+        near = (of_train @ h).topk(NEAR).indices.cpu().numpy()
         rows += [
             picture[None],
             torch.from_numpy(np.array(train.x[near])),

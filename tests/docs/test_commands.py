@@ -70,9 +70,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the commands name: photos, a preset of one's own."""
     base = tmp_path_factory.mktemp("docs")
     for i in range(12):
-        path = base / "photos" / "ab"[i % 2] / f"{i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.effect_noise((40, 40), 40 + 5 * i).convert("RGB").save(path)
+        for folder in ("photos", "letters"):
+            path = base / folder / "ab"[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.effect_noise((40, 40), 40 + 5 * i).convert("RGB").save(path)
     toml = re.search(r"```toml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     assert toml is not None
     (base / "mine.toml").write_text(toml[1])

@@ -44,4 +44,4 @@ def test_it_resumes_to_where_it_would_have_gone(tmp_path: Path, before: dict[str
     assert (described["format"], described["config"]["images"]) == (2, 480)
     assert "rgb" not in described["config"], "what does not count is no longer written"
     state = json.loads(next((run / "checkpoints").glob("*480/state.json")).read_text())
-    assert state["format"] == 2
+    assert state["format"] == 3

@@ -308,7 +308,7 @@ def test_hyperparameters(data: str, objective: str) -> None:
 
 def test_every_preset_can_be_built_and_names_its_source() -> None:
     mine = [name for name, row in presets().items() if row.paper == "adcgan"]
-    assert len(mine) == 4 * 6
+    assert len(mine) == 4 * 8
     assert all(presets()[name].source for name in mine)
 
 

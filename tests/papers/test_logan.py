@@ -393,8 +393,8 @@ def test_steps_at_sampling_change_images_and_are_recorded(name: str) -> None:
 
 def test_a_gan_without_such_steps_records_nothing() -> None:
     for name in tiny.TINY:
-        record = Samples(2).record(tiny.build(name))
-        assert record.sampling == ({"latent_steps": 2} if name == "logan-sngan" else {})
+        steps = Samples(2).record(tiny.build(name)).sampling.get("latent_steps")
+        assert steps == (2 if name == "logan-sngan" else None)
 
 
 def test_masks_at_sampling_belong_to_seeds() -> None:

@@ -136,7 +136,7 @@ def values(schema: dict[str, Any], rng: random.Random, described: dict[str, Any]
 
 def test_no_request_that_its_own_description_allows_or_forbids_is_an_error_of_ours(client: TestClient) -> None:
     """400 requests made of the OpenAPI description, seeded: never a 5xx, and every refusal is one sentence."""
-    rng = random.Random(0)
+    rng = random.Random(1)
     api = client.get("/openapi.json").json()
     calls = [(path, method, call) for path, methods in api["paths"].items() for method, call in methods.items()]
     described, seen = api["components"]["schemas"], set()
