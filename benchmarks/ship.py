@@ -42,7 +42,12 @@ def ship(name: str, runs: Path, hardware: str) -> None:
     run = runs / name
     if not (run / "README.md").is_file() and run.exists():
         shutil.rmtree(run)
-    seconds = api.resume(run).seconds if stopped(run, how) else 0.0
+    seconds = 0.0
+    if stopped(run, how):
+        outcome = api.resume(run)
+        if outcome.stopped is not None:
+            raise KeyboardInterrupt
+        seconds = outcome.seconds
     if not run.exists():
         seconds = reproducing.train(how, run, "cpu")
     how = how.model_copy(update={"seconds": round(seconds, 1)})
