@@ -171,7 +171,7 @@ def searcher(work: Work) -> nearest.Search:
     rows, device = work.rows, device_of(work.network)
     if device.type == "cuda" and 8 * work.count * work.network.dim < torch.cuda.mem_get_info(device)[0]:
         held = rows(0, work.count).to(device)
-        rows = lambda start, stop: held[start:stop]  # noqa: E731
+        return lambda start, stop, k: nearest.nearest(lambda a, b: held[a:b], work.count, start, stop, k)
     return lambda start, stop, k: nearest.nearest(rows, work.count, start, stop, k)
 
 
