@@ -82,11 +82,12 @@ class Run:
     def checkpoints(self) -> Path:
         return self.folder / "checkpoints"
 
-    def write_picture(self, state: State) -> None:
-        """samples/<images_seen>.png, what the paper's `sheet` shows, and the same as samples.png."""
+    def write_picture(self, state: State, kept: bool = True) -> None:
+        """What the paper's `sheet` shows as samples.png, and if it is kept, for the film, samples/<images_seen>.png."""
         with averaged(state.gan, state.average) as gan, torch.no_grad():
             picture = grid.drawn(gan.sheet(self.real(SHOWN[len(gan.config.shape)])))
-        grid.save(picture, self.folder / "samples" / f"{state.gan.images_seen:012d}.png")
+        if kept:
+            grid.save(picture, self.folder / "samples" / f"{state.gan.images_seen:012d}.png")
         grid.save(picture, self.folder / PICTURE)
 
     def write_film(self) -> None:

@@ -26,6 +26,8 @@ from ganvas.gan import GAN, Batch
 from ganvas.nets.blocks import first_blocks
 
 MOST_ROLLBACKS = 3
+SILENCE = 20.0  # seconds after which a line of progress comes between two lines of the log, within an iteration too
+EARLY = 30.0  # seconds after which a first picture of what was learned is made, however far apart the others are
 UNMOVED = 0.1  # share of its first weights that an average may still hold at the end without a word
 
 
@@ -74,6 +76,7 @@ def train(run: Run, state: State) -> Outcome:
     every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log", "evaluate")}
     sums: dict[str, list[Tensor]] = {}
     means: dict[str, float] = {}
+    said, drawn = [time.monotonic()], False  # when progress was last said; is there a picture of this sitting?
     started, shown, before = time.monotonic(), 0, state.seconds  # shown: images of this sitting, rolled back or not
 
     with (
@@ -94,10 +97,16 @@ def train(run: Run, state: State) -> Outcome:
             def renewed(batch: Batch, phase: str, k: int, origin: int = origin) -> Batch:
                 return feed.renewed(batch, origin + k * config.batch, phase)
 
+            def asked(done: int, total: int, shown: int = shown, means: dict[str, float] = means) -> bool:
+                if (now := time.monotonic()) - said[0] > SILENCE:
+                    said[0] = now
+                    speed = shown / max(now - started, 1e-9)
+                    line = f"{progress(gan, means, speed)} | step {done + 1} of {total}"
+                    run.screen.show(line, False, gan.images_seen / config.images)
+                return bool(stop)
+
             try:
-                logs, batches = iterate(
-                    gan, real, state.optimisers, rng, autocast, renewed, state.half, lambda *_: bool(stop)
-                )
+                logs, batches = iterate(gan, real, state.optimisers, rng, autocast, renewed, state.half, asked)
             except Halted as halted:
                 state.half = halted.half if halted.half.steps else None
                 state.seconds = before + time.monotonic() - started
@@ -129,9 +138,12 @@ def train(run: Run, state: State) -> Outcome:
                 sums.clear()
                 speed = shown / max(time.monotonic() - started, 1e-9)
                 log.write(gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means})
+                said[0] = time.monotonic()
                 run.screen.show(progress(gan, means, speed), last, gan.images_seen / config.images)
-            if "sample" in due or last:
-                run.write_picture(state)
+            early = not drawn and not stop and time.monotonic() - started > EARLY
+            if "sample" in due or last or early:
+                run.write_picture(state, kept="sample" in due or last)
+                drawn = True
             if "evaluate" in due or last:
                 found, verdict = run.evaluate(state, means)
                 log.write(gan.images_seen, found)
@@ -201,7 +213,7 @@ def roll_back(run: Run, state: State) -> bool:
 
 def progress(gan: GAN, means: dict[str, float], speed: float) -> str:
     """The line on the screen."""
-    left = duration(max(gan.config.images - gan.images_seen, 0) / speed)
+    left = duration(max(gan.config.images - gan.images_seen, 0) / speed) if speed else "?"
     share = min(gan.images_seen / gan.config.images, 1.0)
     headline = f" | {gan.headline} {means[gan.headline]:.4g}" if gan.headline in means else ""
     losses = "".join(f" | {key} {means[key]:.4g}" for key in means if key.endswith("/loss"))

@@ -59,11 +59,11 @@ def test_a_signal_saves_and_leaves(
     where, name = (Log, "write") if moment == "in the log" else (Run, "write_picture")
     plain = getattr(where, name)
 
-    def once(self: Any, *args: Any) -> None:
+    def once(self: Any, *args: Any, **given: Any) -> None:
         if getattr(getattr(args[0], "gan", None), "images_seen", 1):  # not in the picture before the first iteration
             monkeypatch.setattr(where, name, plain)
             signal.raise_signal(number)
-        plain(self, *args)
+        plain(self, *args, **given)
 
     monkeypatch.setattr(where, name, once)
     out = tmp_path / "stopped"
