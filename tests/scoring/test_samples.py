@@ -119,7 +119,7 @@ def test_the_decoding_of_the_reference_is_in_words() -> None:
         ("sharpness", "sagan", "score 'sharpness' given for noise, expected one of: sliced, fid, kid, is"),
         ("memorisation", "sagan", "expected one of: sliced"),
         ("is", "wgan-gp", "score is needs classes, which noise has not; use another, as --score fid"),
-        ("cas", "wgan-gp", "cas compares class by class, but there are no classes in noise"),
+        ("cas", "wgan-gp", "score cas compares class by class, and this model has no classes; use --score fid"),
     ],
 )
 def test_what_cannot_choose_is_said_before_the_run(name: str, gan: str, message: str) -> None:
@@ -129,7 +129,7 @@ def test_what_cannot_choose_is_said_before_the_run(name: str, gan: str, message:
 
 
 def test_an_unconditional_model_cannot_be_chosen_by_class() -> None:
-    with pytest.raises(InputError, match="no classes in the samples"):
+    with pytest.raises(InputError, match="score intra_fid compares class by class, and this model has no classes"):
         choose.scorer("intra_fid", data(), 10, num_classes=0)
 
 
