@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from ganvas.models import zoo
 from tests.serve.conftest import SHELF, write
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -139,9 +140,9 @@ def size(path: Path) -> tuple[int, int]:
 def test_gallery_and_samples(page: Page, server: Server, tmp_path: Path) -> None:
     page.goto(server.address)
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
-    expect(page.locator(".card")).to_have_count(len(SHELF))
+    expect(page.locator(".card")).to_have_count(len(SHELF) + len(zoo.names()))  # those in runs/, and those that ship
     shot(page, "gallery")
-    page.get_by_role("link", name="big").click()
+    page.get_by_role("link", name="big", exact=True).click()
     expect(page.locator(".tile")).to_have_count(16)
     before = changed(page, ".tile canvas")
     page.get_by_label("Class").select_option("kind 1")
