@@ -34,15 +34,20 @@ from ganvas.serve.training import Conflict, Training
 T = TypeVar("T")
 TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 SHUTDOWN_SECONDS = 10.0
+REASONS = {
+    400: "What was given cannot be done; the reason in one line",
+    401: "Token missing or wrong",
+    403: "Another site's page asked, or the server does not do this",
+    404: "No such thing",
+    413: "Too large",
+    422: "Not of the form that is described here",
+    429: "Too many requests wait; try again after Retry-After seconds",
+    503: "Not in time, or shutting down; try again after Retry-After seconds",
+}
+# Said in full: a model here would be given the type that the route's good answers have.
 REFUSED: dict[int | str, dict[str, Any]] = {
-    400: {"model": Wrong, "description": "What was given cannot be done; the reason in one line"},
-    401: {"model": Wrong, "description": "Token missing or wrong"},
-    403: {"model": Wrong, "description": "Another site's page asked"},
-    404: {"model": Wrong, "description": "No such thing"},
-    413: {"model": Wrong, "description": "Too large"},
-    422: {"model": Wrong, "description": "Not of the form that is described here"},
-    429: {"model": Wrong, "description": "Too many requests wait; try again after Retry-After seconds"},
-    503: {"model": Wrong, "description": "Not in time, or shutting down; try again after Retry-After seconds"},
+    status: {"description": reason, "content": {"application/json": {"schema": Wrong.model_json_schema()}}}
+    for status, reason in REASONS.items()
 }
 
 
@@ -128,7 +133,8 @@ def create(
     async def healthz() -> Health:
         return Health(status="ok", version=__version__, waiting=batcher.waits())
 
-    @app.get("/metrics", tags=["server"], summary="Counters, in Prometheus' format", response_class=Response)
+    @app.get("/metrics", tags=["server"], summary="Counters, in Prometheus' format", response_class=Response,
+             responses=routes.file_of("text/plain"))  # fmt: skip
     async def metrics() -> Response:
         return Response(measured.text(), media_type="text/plain; version=0.0.4")
 

@@ -11,13 +11,16 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ganvas.presets import presets
+from ganvas.serve.asked import Wrong
 from ganvas.serve.jobs import Job
-from ganvas.serve.routes import Upload, opened
+from ganvas.serve.routes import Upload, file_of, opened
 from ganvas.serve.runs import RunShown, RunWhole
 from ganvas.serve.training import DataShown, EvaluateAsked, ProjectAsked, ResumeAsked, TrainAsked, Training
 
 router = APIRouter(prefix="/api")
-BUSY: dict[int | str, dict[str, Any]] = {409: {"description": "Not now: it runs already, or something must come first"}}
+BUSY: dict[int | str, dict[str, Any]] = {
+    409: {"model": Wrong, "description": "Not now: it runs already, or something must come first"}
+}
 
 
 class PresetShown(BaseModel):
@@ -139,8 +142,9 @@ async def resume(request: Request, name: str, asked: ResumeAsked) -> RunShown:
 
 
 @router.get(
-    "/runs/{name}/samples/{images}", tags=["training"], summary="A picture of a run", response_class=FileResponse
-)
+    "/runs/{name}/samples/{images}", tags=["training"], summary="A picture of a run", response_class=FileResponse,
+    responses=file_of("image/png"),
+)  # fmt: skip
 async def run_picture(request: Request, name: str, images: int) -> FileResponse:
     """images: how many the run had seen, one of the run's `samples`."""
     t = training(request)
@@ -151,7 +155,8 @@ async def run_picture(request: Request, name: str, images: int) -> FileResponse:
     return FileResponse(found[images], media_type="image/png")
 
 
-@router.get("/runs/{name}/film", tags=["training"], summary="The film of a run", response_class=FileResponse)
+@router.get("/runs/{name}/film", tags=["training"], summary="The film of a run", response_class=FileResponse,
+            responses=file_of("image/gif"))  # fmt: skip
 async def film(request: Request, name: str) -> FileResponse:
     t = training(request)
     run: RunWhole = await beside(t.runs.show, name, True)
@@ -177,12 +182,14 @@ async def project(request: Request, model: str, file: Upload, asked: Annotated[P
     return show(t, await beside(t.project, entry, asked, picture))
 
 
-@router.get("/jobs/{job}/image", tags=["jobs"], summary="What a projection found", response_class=FileResponse)
+@router.get("/jobs/{job}/image", tags=["jobs"], summary="What a projection found", response_class=FileResponse,
+            responses=file_of("image/png"))  # fmt: skip
 async def projected_image(request: Request, job: str) -> FileResponse:
     return projected(request, job, ".png", "image/png")
 
 
-@router.get("/jobs/{job}/code", tags=["jobs"], summary="Its code", response_class=FileResponse)
+@router.get("/jobs/{job}/code", tags=["jobs"], summary="Its code", response_class=FileResponse,
+            responses=file_of("application/octet-stream"))  # fmt: skip
 async def projected_code(request: Request, job: str) -> FileResponse:
     return projected(request, job, ".safetensors", "application/octet-stream")
 
@@ -216,7 +223,8 @@ async def stop_job(request: Request, job: str) -> JobShown:
     return show(t, found)
 
 
-@router.get("/jobs/{job}/sheet", tags=["jobs"], summary="The contact sheet of a check", response_class=FileResponse)
+@router.get("/jobs/{job}/sheet", tags=["jobs"], summary="The contact sheet of a check", response_class=FileResponse,
+            responses=file_of("image/png"))  # fmt: skip
 async def sheet(request: Request, job: str) -> FileResponse:
     t = training(request)
     path = t.sheet(t.jobs.find(job))

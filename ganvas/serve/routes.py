@@ -36,6 +36,13 @@ PICTURES: dict[int | str, dict[str, Any]] = {
         "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA.values()},
     }
 }
+
+
+def file_of(kind: str) -> dict[int | str, dict[str, Any]]:
+    """The description of an answer that is a file of this type."""
+    return {200: {"description": "The file", "content": {kind: {"schema": {"type": "string", "format": "binary"}}}}}
+
+
 Upload = Annotated[UploadFile, File(description="PNG, JPEG, WebP, GIF or BMP")]
 
 
@@ -63,7 +70,8 @@ async def model(request: Request, model: str) -> ModelShown:
     return await anyio.to_thread.run_sync(lambda: shown(entry, evaluated(request, entry)))
 
 
-@router.get("/models/{model}/picture", tags=["models"], summary="Its picture", responses=PICTURES)
+@router.get("/models/{model}/picture", tags=["models"], summary="Its picture", response_class=FileResponse,
+            responses=file_of("image/png"))  # fmt: skip
 async def picture(request: Request, model: str) -> FileResponse:
     path = station(request).shelf.find(model).picture()
     if path is None:

@@ -6,9 +6,9 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from ganvas.errors import InputError
 from ganvas.models import folder as model_folder
@@ -17,6 +17,8 @@ from ganvas.serve.jobs import NAME, Job, Jobs
 State = Literal["starting", "running", "stopped", "finished", "failed"]
 POINTS = 300  # of a curve
 LOG = "train.jsonl"
+PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}  # all readers of OpenAPI know this
+Point = Annotated[tuple[float, float], WithJsonSchema(PAIR)]
 JUST_NOW = 60.0  # seconds: a log that was written since then is being written, by whoever it is
 TELLING = ("warning:", "collapse:", "rolled back", "stopped", "resuming", "ganvas:")
 
@@ -46,7 +48,7 @@ class RunShown(BaseModel):
 class RunWhole(RunShown):
     """A run with its curves and pictures."""
 
-    curves: dict[str, list[tuple[float, float]]] = Field(default={}, description="name -> (images seen, value)")
+    curves: dict[str, list[Point]] = Field(default={}, description="name -> (images seen, value)")
     samples: list[int] = Field(default=[], description="images seen at each picture")
     film: bool = False
     log: list[str] = []
