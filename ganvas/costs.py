@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ PATIENCE = 1.5  # seconds for each of a few things that are tried
 ROOM = 0.9  # of the memory that is free, which a run may take
 
 
+@lru_cache(maxsize=16)  # a dry run asks twice, and the largest networks take seconds to count
 def on_paper(recipe: Recipe, device: torch.device) -> Estimate:
     """Counted in a moment, without memory."""
     return estimate(recipe.on_meta(), device, recipe.config.images)

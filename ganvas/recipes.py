@@ -12,6 +12,7 @@ from ganvas import data as datasets
 from ganvas import rng
 from ganvas.config import Config, configure
 from ganvas.data import Kind
+from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.features.dims import dim_of
 from ganvas.gan import GAN
@@ -35,7 +36,7 @@ class Recipe:
 
     def on_meta(self) -> GAN:
         """The GAN without memory: for counting."""
-        with torch.device("meta"):
+        with without_memory():
             return PAPERS[self.paper](self.config)
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from ganvas.metrics.protocol import Score, write_scores
 
 HEAVY = ("torch", "numpy", "PIL", "scipy", "sklearn", "pydantic", "safetensors", "rich", "tensorboard", "fastapi")
 
@@ -31,6 +35,17 @@ def test_nothing_heavy_is_imported(code: str) -> None:
     assert not loaded_by(code) & set(HEAVY)
 
 
+@pytest.mark.parametrize(
+    "command", ["papers", "papers --json", "models", "compare scores.json", "compare --mean scores.json"]
+)
+def test_tables_need_no_torch(command: str, tmp_path: Path) -> None:
+    """What lists and compares reads files: torch takes seconds to load."""
+    scores = tmp_path / "scores.json"
+    write_scores(scores, "a", [Score(name="FD-own", value=1.5)])
+    words = command.replace("scores.json", str(scores)).split()
+    assert not loaded_by(f"import ganvas.cli; assert ganvas.cli.main({words!r}) == 0") & {"torch", "numpy", "PIL"}
+
+
 def test_help_answers_in_half_a_second() -> None:
     """CPU time of the process, start of the interpreter included: the clock on the wall knows who else is busy."""
     script = (
@@ -42,3 +57,16 @@ def test_help_answers_in_half_a_second() -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert "COMMAND" in done.stdout
     assert float(done.stdout.splitlines()[-1]) < 0.5
+
+
+@pytest.mark.parametrize("given", [None, "active"])
+def test_threads_wait_asleep_unless_told_otherwise(given: str | None) -> None:
+    """Chosen before torch is loaded: afterwards it does nothing."""
+    code = (
+        "import os, sys, ganvas.cli; before = 'torch' in sys.modules; ganvas.cli.main(['papers']);"
+        "print(before, os.environ['OMP_WAIT_POLICY'])"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == f"False {given or 'passive'}"

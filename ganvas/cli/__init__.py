@@ -98,6 +98,12 @@ def terminable() -> Iterator[None]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.  -> exit status: 0 done, 2 wrong input, 130 or 143 stopped by a signal with the state saved"""
+    if "_ARGCOMPLETE" in os.environ:
+        with contextlib.suppress(ImportError):
+            from ganvas.cli import completion
+
+            completion.answer(parser())
+    wait_quietly()
     take_any_text()
     try:
         status = run(argv)
@@ -129,6 +135,16 @@ def written() -> int:
         say(f"ganvas: the output cannot be written: {reason_of(error)}")
         return 2
     return 0
+
+
+def wait_quietly() -> None:
+    """Threads of torch that wait for one another sleep instead of spinning; a choice of the user's stays.
+
+    Where other programs want the cores too, spinning threads take them from the one that is waited for: a training on
+    two threads is several times as fast, and no slower where it is alone (benchmarks/busy_machine.py).  torch reads
+    this when it is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 def take_any_text() -> None:

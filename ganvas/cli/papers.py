@@ -17,9 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """ganvas papers"""
-    from ganvas import api
+    from ganvas import tabled
 
-    rows = api.papers()
+    rows = tabled.papers()
     if args.json:
         print(json.dumps(rows, indent=2))
         return

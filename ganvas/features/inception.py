@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
 from ganvas.features.files import Progress, download, hash_file, load_state
@@ -225,7 +226,7 @@ class Inception(Extractor):
         if not self.official:
             self.name += f"-{weights_hash[:8]}"
         self.weights_hash, self.dim, self.resize, self.size = weights_hash, dim, resize, SIZE
-        with torch.device("meta"):  # the weights are not drawn only to be overwritten
+        with without_memory():  # the weights are not drawn only to be overwritten
             self.net = InceptionNet()
         load_exactly(self.net, state, FILE)
         self.net.eval().requires_grad_(False)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, expect_uint8, hash_state
 from ganvas.features.files import download, load_nested
@@ -87,7 +88,7 @@ def backbone(state: dict[str, Any], path: Path) -> dict[str, Tensor]:
             key = key.removeprefix(prefix)
         if isinstance(value, Tensor) and not key.startswith(DROPPED):
             found[key] = value
-    with torch.device("meta"):
+    with without_memory():
         wanted = ResNet50().state_dict()
     for key in wanted:
         if key.endswith("num_batches_tracked"):  # torch before 0.4.1 wrote none, and nothing here reads them
@@ -124,7 +125,7 @@ def resnet(name: str, weights: Path | None = None, cache: Path | None = None) ->
     if weights is None and name != "resnet50":
         raise InputError(f"features {name} need their weights: fetch {FILES[name]} and pass the file as --weights")
     path = weights or download(FILES[name], (cache or user_cache()) / Path(FILES[name]).name, SHA256)
-    with torch.device("meta"):
+    with without_memory():
         net = ResNet50()
     net.load_state_dict(backbone(load_nested(path), path), assign=True)
     return ResNet(name, net)

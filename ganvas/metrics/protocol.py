@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ganvas.errors import InputError, in_words
-from ganvas.features.extractor import Extractor
-from ganvas.features.resize import RESIZES
 from ganvas.files import kind_of, write_text
+
+if TYPE_CHECKING:
+    from ganvas.features.extractor import Extractor
 
 FORMAT = "ganvas-scores-1"
 PACKAGES = ("ganvas", "torch", "numpy", "pillow")
@@ -57,6 +58,8 @@ class Protocol(BaseModel):
 
     def with_extractor(self, extractor: Extractor) -> Protocol:
         """This record, with what the feature network says of itself."""
+        from ganvas.features.resize import RESIZES  # torch: a table of scores needs none
+
         resize = RESIZES[extractor.resize]
         return self.model_copy(
             update={

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ganvas import __version__
 from ganvas.config import Config, configure
+from ganvas.devices import without_memory
 from ganvas.errors import InputError, in_words
 from ganvas.features.extractor import hash_state as hash_of
 from ganvas.files import kind_of, printable, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
@@ -112,7 +113,7 @@ def on_meta(folder: Path, description: Description) -> GAN:
             "expected a name for each, or none"
         )
     try:
-        with torch.device("meta"):
+        with without_memory():
             return PAPERS[description.paper](config)
     except (RuntimeError, ValueError, ArithmeticError, LookupError, TypeError, MemoryError) as error:
         raise InputError(

@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import Tensor
 
 from ganvas.config import LIMITED, Config
+from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.models import folder as model_folder
@@ -37,7 +37,7 @@ class Watched:
 def network_fields(paper: str, config: Config) -> dict[str, Any]:
     """The fields that decide what networks the paper builds, with this Config's values."""
     watched = Watched(config)
-    with torch.device("meta"):
+    with without_memory():
         PAPERS[paper](cast(Config, watched))
     counting = config.counting()
     return {k: counting[k] for k in sorted({*watched.read, *SHAPES} - {*NEVER}) if k in counting}
@@ -110,7 +110,7 @@ def by_class(gan: GAN) -> dict[str, int]:
     k = gan.config.num_classes
     if not k:
         return {}
-    with torch.device("meta"):
+    with without_memory():
         larger = type(gan)(gan.config.model_copy(update={"num_classes": k + 1})).model_state()
     own = gan.model_state()
     changed = {n: [i for i, (a, b) in enumerate(zip(v.shape, larger[n].shape)) if a != b] for n, v in own.items()}

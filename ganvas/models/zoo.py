@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
 
 from ganvas.errors import InputError
 from ganvas.files import kind_of, read_json, whole_folder, write_json
 from ganvas.metrics.protocol import Score, read_scores, write_scores
-from ganvas.models import folder as model_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SHIPPED = Path(__file__).parent / "shipped"
-MADE, SCORES = "made.json", "scores.json"
+CONFIG, MADE, SCORES = "config.json", "made.json", "scores.json"
 
 
 class Made(BaseModel):
@@ -81,18 +81,20 @@ def keep_scores(folder: Path, found: list[Score]) -> None:
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each model that ships: name, paper, what it makes, bytes, scores, the command that made it."""
+    """A row for each model that ships: name, paper, what it makes, bytes, scores, the command that made it.
+
+    Read from the files alone: a list of models is no reason to load torch.
+    """
     found = []
     for name in names():
         folder = SHIPPED / name
-        description, how = model_folder.read(folder), made(folder)
-        config = model_folder.config_of(description)
+        description, how = read_json(folder / CONFIG), made(folder)
         found.append(
             {
                 "name": name,
-                "paper": description.paper,
-                "shape": list(config.shape),
-                "classes": description.class_names,
+                "paper": description["paper"],
+                "shape": shape_of(description["config"]),
+                "classes": description["class_names"],
                 "data": how.data,
                 "size_bytes": sum(path.stat().st_size for path in folder.iterdir()),
                 "scores": {score.name: score.value for score in scores(folder)},
@@ -103,11 +105,19 @@ def rows() -> list[dict[str, Any]]:
     return found
 
 
+def shape_of(config: dict[str, Any]) -> list[int]:
+    """Of one sample, from the fields of a Config: [C, H, W], or [D] of points."""
+    channels, height = int(config["channels"]), int(config["resolution"])
+    return [channels, height, int(config.get("width") or height)] if height else [channels]
+
+
 def pack(run: Path, folder: Path, how: Made) -> None:
     """A run's model as one that ships: weights in half precision, card, picture, what made it.  Not yet its scores.
 
     folder: new.  Raises InputError where the run has no model.
     """
+    from ganvas.models import folder as model_folder
+
     model_folder.read(run)
     with whole_folder(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -120,6 +130,7 @@ def pack(run: Path, folder: Path, how: Made) -> None:
 
 def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """float32 as float16 where that overflows nothing; the rest as it is."""
+    import torch
 
     def half(value: Tensor) -> Tensor:
         small = value.to(torch.float16)

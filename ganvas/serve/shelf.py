@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from ganvas.config import Config
+from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.metrics.protocol import Score, read_scores
@@ -56,7 +57,7 @@ class Entry:
     @cached_property
     def blank(self) -> GAN:
         """The GAN without memory: what it can do and how large it is."""
-        with torch.device("meta"):
+        with without_memory():
             gan = PAPERS[self.description.paper](self.config)
         return gan.eval()
 

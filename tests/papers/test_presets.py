@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ganvas import api
+from ganvas import api, tabled
 from ganvas.errors import InputError
 from ganvas.presets import families, fitting, presets
 from ganvas.recipes import as_meant
@@ -196,6 +196,18 @@ def rows() -> dict[str, dict[str, Any]]:
     return {row["preset"]: row for row in api.papers()}
 
 
+def test_the_table_that_ships_is_what_is_counted(
+    rows: dict[str, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a change of presets or networks that is meant: `python -m tests.papers.test_presets` writes it anew."""
+    assert tabled.shipped() == json.loads(json.dumps(list(rows.values())))
+    (tmp_path / "wgan.toml").write_text("[another]\n")
+    monkeypatch.setattr(tabled, "PRESETS", tmp_path)
+    assert tabled.shipped() is None, "a table of other presets says nothing"
+    monkeypatch.setattr(tabled, "TABLE", tmp_path / "missing.json")
+    assert tabled.shipped() is None
+
+
 @pytest.mark.parametrize("name", COUNTS)
 def test_parameter_counts(name: str, rows: dict[str, dict[str, Any]]) -> None:
     assert (rows[name]["parameters"]["G"], rows[name]["parameters"]["D"]) == COUNTS[name]
@@ -223,7 +235,7 @@ def resolved() -> dict[str, dict[str, Any]]:
 def test_no_preset_changes_unseen() -> None:
     """The golden table was reviewed against the papers and scripts.
 
-    After a change that is meant: `python -m tests.papers.test_presets` writes it anew.
+    After a change that is meant: `python -m tests.papers.test_presets` writes it anew, and the table that ships.
     """
     golden = json.loads(GOLDEN.read_text())
     ours = resolved()
@@ -296,3 +308,4 @@ def test_the_sizes_that_a_bare_name_has_presets_for(name: str) -> None:
 
 if __name__ == "__main__":
     GOLDEN.write_text(json.dumps(resolved(), indent=1) + "\n")
+    tabled.write(api.papers())
