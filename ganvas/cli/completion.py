@@ -21,7 +21,7 @@ def answer(top: argparse.ArgumentParser) -> None:
     for command in commands.choices.values():
         for action in command._actions:
             if (names := NAMES.get(action.dest)) is not None:
-                action.completer = names_or_files(names)  # type: ignore[attr-defined]
+                action.completer = names_or_files(names)
     argcomplete.autocomplete(top)
 
 
