@@ -87,7 +87,7 @@ def main() -> None:
             for process in busy:
                 process.kill()
         speeds = {policy: statistics.median(row[policy][0] for row in found) for policy in POLICIES}
-        ratio, processor = (statistics.median(row["passive"][i] / row["active"][i] for row in found) for i in (0, 1))
+        ratio, processor = (statistics.median(row["passive"][i] / row["default"][i] for row in found) for i in (0, 1))
         rows.append({"others": others, "load before": load, **speeds, "ratio": ratio, "ratio by processor": processor})
         print(
             f"{others} other programs (load before {load:.1f}): passive {speeds['passive']:.0f}, default "
