@@ -13,12 +13,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "check", "evaluate", "load", "papers", "resume", "to_pil", "to_uint8", "train"]
+__all__ = [
+    "InputError",
+    "check",
+    "evaluate",
+    "from_pretrained",
+    "load",
+    "papers",
+    "push_to_hub",
+    "resume",
+    "save_pretrained",
+    "to_pil",
+    "to_uint8",
+    "train",
+]
 
 if TYPE_CHECKING:
-    from ganvas.api import load
+    from ganvas.api import from_pretrained, load
     from ganvas.errors import InputError
     from ganvas.front import check, evaluate, resume, train
+    from ganvas.models.hub import push_to_hub, save_pretrained
     from ganvas.pictures import to_pil, to_uint8
     from ganvas.recipes import papers
 
@@ -26,8 +40,11 @@ _HOMES = {
     "InputError": "ganvas.errors",
     "check": "ganvas.front",
     "evaluate": "ganvas.front",
+    "from_pretrained": "ganvas.api",
     "load": "ganvas.api",
+    "push_to_hub": "ganvas.models.hub",
     "resume": "ganvas.front",
+    "save_pretrained": "ganvas.models.hub",
     "to_pil": "ganvas.pictures",
     "to_uint8": "ganvas.pictures",
     "train": "ganvas.front",

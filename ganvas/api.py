@@ -40,6 +40,7 @@ __all__ = [
     "choose_device",
     "default_data",
     "dry_run",
+    "from_pretrained",
     "load",
     "papers",
     "peek",
@@ -51,12 +52,18 @@ __all__ = [
 
 
 def load(model: str | Path, device: str | None = None) -> GAN:
-    """The GAN of a model folder, or of a model that ships by its name, in evaluation mode on the device.
+    """The GAN of a model folder, of a model that ships, or of "user/name" on the Hugging Face hub.
 
+    In evaluation mode on the device; "user/name@revision" is a commit, branch or tag of the hub (extra: hub).
     Sample it with `gan.sample(n=16, seed=0)`.  Needs no training data; nothing in the folder can execute code.
     Raises InputError for a folder that is missing, damaged or not a model.
     """
     return model_folder.load(zoo.find(model), choose_device(device))
+
+
+def from_pretrained(model: str | Path, device: str | None = None) -> GAN:
+    """`load`, by the name it has elsewhere."""
+    return load(model, device)
 
 
 def dry_run(recipe: Recipe, settings: Settings) -> tuple[dict[str, int], Estimate, Cost]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
@@ -149,6 +149,7 @@ class GAN(nn.Module, Generic[C]):
         super().__init__()
         self.config: C = config
         self.class_names: list[str] = []
+        self.origin: Any = None  # what its model folder said of it, where it was loaded from one
         self.stored: Stored | None = None  # instances that travel with the model, where it is conditioned on some
         self.iteration = 0
         self.images_seen = 0
@@ -416,6 +417,29 @@ class GAN(nn.Module, Generic[C]):
         from ganvas import translation
 
         return translation.translate(self, image, to, tile)
+
+    # ---- sharing.  Model folders stand above this file, so these go through the package's front door.
+    def save_pretrained(self, folder: str | Path, **how: Any) -> Path:
+        """Writes a model folder: config.json, safetensors, a card, a picture.  how: see `ganvas.save_pretrained`"""
+        import ganvas
+
+        return ganvas.save_pretrained(self, folder, **how)
+
+    def push_to_hub(self, name: str, **how: Any) -> str:
+        """Writes a model folder to the hub as "user/name".  -> its address.  how: see `ganvas.push_to_hub`"""
+        import ganvas
+
+        return ganvas.push_to_hub(self, name, **how)
+
+    @classmethod
+    def from_pretrained(cls, model: str | Path, device: str | None = None) -> Self:
+        """As `ganvas.load`; raises InputError for a model of another paper than this class, where it is one's own."""
+        import ganvas
+
+        gan = ganvas.load(model, device)
+        if not isinstance(gan, cls):
+            raise InputError(f"{model} is a {type(gan).__name__}, not a {cls.__name__}; load it with ganvas.load")
+        return gan
 
     # ---- what it consists of
     @property

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test asks another machine
+
 
 @pytest.fixture(autouse=True)
 def _threads() -> None:

@@ -27,6 +27,7 @@ from ganvas.cli import (
     papers,
     prepare,
     project,
+    push,
     reproduce,
     sample,
     serve,
@@ -51,6 +52,7 @@ COMMANDS = {
     "prepare": prepare,
     "fetch": fetch,
     "export": export,
+    "push": push,
     "serve": serve,
     "reproduce": reproduce,
 }

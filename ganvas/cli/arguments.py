@@ -13,6 +13,7 @@ from typing import Any
 from ganvas.errors import InputError
 from ganvas.files import printable
 
+MODEL = "a model folder, a name of `ganvas models`, or USER/NAME of the Hugging Face hub"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from ganvas.cli.arguments import MODEL, pathname, positive, say, seed, tell
 from ganvas.cli.arguments import data as data_name
-from ganvas.cli.arguments import pathname, positive, say, seed, tell
 from ganvas.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ HELP = "scores of a model or a folder of images, each with its protocol"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas evaluate`."""
-    parser.add_argument("subject", type=pathname, metavar="MODEL|FOLDER", help="a model folder, or a folder of images")
+    parser.add_argument("subject", type=pathname, metavar="MODEL|FOLDER", help=f"{MODEL}; or a folder of images")
     parser.add_argument("--data", type=data_name, required=True, help="the reference: digits, ring8, ..., or a path")
     parser.add_argument("--split", metavar="NAME", help="of the reference (default: train; of pairs those held out)")
     parser.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ganvas.cli.arguments import say
+from ganvas.cli.arguments import MODEL, say
 from ganvas.errors import InputError
 
 HELP = "a generator as an ONNX or torch.export file, compared with the model"
@@ -13,7 +13,7 @@ HELP = "a generator as an ONNX or torch.export file, compared with the model"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas export`."""
-    parser.add_argument("model", metavar="MODEL", help="a model folder, or a name of `ganvas models`")
+    parser.add_argument("model", metavar="MODEL", help=MODEL)
     parser.add_argument("--to", choices=["onnx", "torch"], default="onnx", help="default: onnx")
     parser.add_argument("--domain", choices=["a", "b"], help="of a model of pairs: what it makes (default: b)")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="ends in .onnx, or .pt2 for torch")

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from ganvas.cli.arguments import pathname, positive, seed, tell
+from ganvas.cli.arguments import MODEL, pathname, positive, seed, tell
 from ganvas.errors import InputError
 
 HELP = "the codes whose images are nearest to pictures"
@@ -14,7 +14,7 @@ HELP = "the codes whose images are nearest to pictures"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas project`."""
-    parser.add_argument("model", type=pathname, metavar="MODEL")
+    parser.add_argument("model", type=pathname, metavar="MODEL", help=MODEL)
     parser.add_argument("inputs", nargs="+", metavar="PICTURE", help="images, folders of images, or patterns")
     parser.add_argument(
         "--out", type=pathname, required=True, metavar="DIR", help="for each picture a code file, its image, and a line"

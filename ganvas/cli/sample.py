@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ganvas.cli.arguments import MODEL, pathname, positive, say, seed, tell
 from ganvas.cli.arguments import data as data_name
-from ganvas.cli.arguments import pathname, positive, say, seed, tell
 from ganvas.errors import InputError
 
 HELP = "images from a model folder"
@@ -15,7 +15,7 @@ HELP = "images from a model folder"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas sample`."""
-    parser.add_argument("model", type=pathname, metavar="MODEL", help="a model folder")
+    parser.add_argument("model", type=pathname, metavar="MODEL", help=MODEL)
     parser.add_argument("-n", type=positive, help="how many images, or legs of an interpolation (default: 64, or 8)")
     parser.add_argument(
         "--seed", type=seed, default=0, help="of the first image; the others follow by one (default: 0)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ganvas.cli.arguments import positive, say
+from ganvas.cli.arguments import MODEL, positive, say
 from ganvas.errors import InputError
 
 HELP = "the models at hand in the browser, and as a JSON API"
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas serve`."""
     parser.add_argument(
         "models", nargs="*", metavar="MODEL",
-        help="model folders, or names of `ganvas models` (default: all that ship, and all in --runs)",
+        help=f"each {MODEL} (default: all that ship, and all in --runs)",
     )  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen at (default: 127.0.0.1)")
     parser.add_argument("--port", type=port, default=8000, metavar="N", help="0: any free one (default: 8000)")

@@ -103,7 +103,10 @@ def run(args: argparse.Namespace) -> int:
         say(f"{name}: {passed_by(kind.foreign)} files are passed by; convert them to JPEG or PNG to train on them")
     given = {k: getattr(args, k) for k in Settings.model_fields if getattr(args, k, None) is not None}
     if args.source is not None:
-        given["source"] = str(args.source.expanduser().resolve())
+        from ganvas.models import zoo
+
+        args.source = zoo.find(args.source)
+        given["source"] = str(args.source.resolve())
     device = api.choose_device(args.device or "auto")
     settings = Settings(**{**kind.settings, **given, "data": whole_name(name), "device": str(device)})
     if args.source is not None:

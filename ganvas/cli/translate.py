@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from ganvas.cli.arguments import pathname, positive, say, shown, tell
+from ganvas.cli.arguments import MODEL, pathname, positive, say, shown, tell
 from ganvas.errors import InputError
 
 HELP = "images of one domain as images of the other, by a model of pairs"
@@ -14,7 +14,7 @@ HELP = "images of one domain as images of the other, by a model of pairs"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas translate`."""
-    parser.add_argument("model", type=pathname, metavar="MODEL", help="a model folder")
+    parser.add_argument("model", type=pathname, metavar="MODEL", help=MODEL)
     parser.add_argument("inputs", nargs="+", metavar="IN", help="images, folders of images, or patterns as 'in/*.jpg'")
     parser.add_argument("--to", choices=["a", "b"], default="b", help="the domain of the outputs (default: b)")
     parser.add_argument("--out", type=pathname, required=True, metavar="DIR", help="one PNG an input, of the same name")

@@ -1,12 +1,14 @@
 """The model folder: config.json, model.safetensors, README.md, samples.png.  It samples anywhere without the data.
 
-Here: what the folder holds, how it is written and read, and how a GAN is built from it.
+Here: what the folder holds, how it is written and read, and how a GAN is built from it.  Not here: what its card says
+(card.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +22,15 @@ from ganvas.config import Config, configure
 from ganvas.devices import without_memory
 from ganvas.errors import InputError, in_words
 from ganvas.features.extractor import hash_state as hash_of
-from ganvas.files import kind_of, printable, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
+from ganvas.files import kind_of, read_json, reason_of, save_tensors, write_atomic, write_json, write_text
 from ganvas.gan import GAN
 from ganvas.instances import Stored
+from ganvas.metrics.protocol import Score, read_scores, write_scores
+from ganvas.models import card
 from ganvas.papers import PAPERS
 
-CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", "samples.png"
+CONFIG, WEIGHTS, CARD, PICTURE = "config.json", "model.safetensors", "README.md", card.PICTURE
+SCORES = "scores.json"  # of `ganvas evaluate --json`, where somebody put them
 INSTANCES = "instances.safetensors"  # of models of instances: those stored, and their network where it travels
 HASH = "sha256"  # of the tensors, in the header of the weights: whole with them or absent
 UNFINISHED = "if the run was stopped before its first checkpoint, train it again"
@@ -48,6 +53,17 @@ class Description(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)  # seed, precision, device, versions, cadence
     notes: list[str] = Field(default_factory=list)  # what an importer had to say
     instances: dict[str, Any] = Field(default_factory=dict)  # stored ones: how many, their network, its fit
+    licence: str = ""  # of the weights, as their owner has it; empty: nobody said
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model folder said besides weights: its description, the facts of the weights' header, its scores."""
+
+    description: Description
+    facts: dict[str, str]
+    scores: list[Score]
+    folder: Path
 
 
 def write_description(folder: Path, description: Description) -> None:
@@ -99,9 +115,18 @@ def load(folder: Path, device: torch.device) -> GAN:
     gan = gan.to_empty(device="cpu")
     gan.class_names = description.class_names
     gan.load_model_state(read_weights(folder))
+    gan.origin = Origin(description, read_facts(folder), scores_in(folder), folder)
     if description.instances:
         gan.stored = read_instances(folder, description.instances)
     return gan.to(device).eval().requires_grad_(False)
+
+
+def scores_in(folder: Path) -> list[Score]:
+    """The scores that lie in the folder, each with its protocol; none where there are none, or damaged ones."""
+    try:
+        return read_scores(folder / SCORES)[1] if kind_of(folder / SCORES) == "file" else []
+    except InputError:
+        return []
 
 
 def on_meta(folder: Path, description: Description) -> GAN:
@@ -177,13 +202,26 @@ def read_instances(folder: Path, said: dict[str, Any]) -> Stored:
     return Stored(tensors["h"], tensors.get("y"), said.get("network", {}), weights, said.get("fit", "crop"))
 
 
-def write(gan: GAN, folder: Path, description: Description, facts: dict[str, str], score: str) -> None:
-    """The whole folder but for its picture.  facts: for the header of the weights; score: a line for the card."""
+def write(
+    gan: GAN,
+    folder: Path,
+    description: Description,
+    facts: dict[str, str],
+    score: str,
+    scores: Sequence[Score] = (),
+    place: str = ".",
+) -> None:
+    """The whole folder but for its picture.  facts: for the header of the weights; score: a line for the card.
+
+    scores: with their protocols, into scores.json and the card.  place: what the card calls the model in commands
+    """
     write_weights(folder, gan.model_state(), facts)
     if gan.stored is not None:
         description = description.model_copy(update={"instances": write_instances(folder, gan.stored)})
     write_description(folder, description)
-    write_card(gan, folder, description, score)
+    if scores:
+        write_scores(folder / SCORES, description.preset or description.paper, list(scores))
+    write_card(gan, folder, description, score, scores, place)
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
@@ -206,57 +244,13 @@ def read_facts(folder: Path) -> dict[str, str]:
         return {key: value for key, value in (file.metadata() or {}).items() if key != HASH}
 
 
-def shown_fields(config: Config, trained: bool) -> dict[str, Any]:
-    """The fields that a card shows: those that count; of a model that was not trained here what the networks are."""
-    fields = config.counting()
-    if trained:
-        return fields
-    of_networks = ("resolution", "channels", "conditional", "num_classes")
-    of_training = set(Config.model_fields) - set(of_networks)
-    generator_alone = bool(fields.get("G_only"))
-    return {
-        name: value
-        for name, value in fields.items()
-        if name not in of_training and not (generator_alone and name.startswith("D_"))
-    }
-
-
-def write_card(gan: GAN, folder: Path, description: Description, score: str) -> None:
+def write_card(
+    gan: GAN,
+    folder: Path,
+    description: Description,
+    score: str,
+    scores: Sequence[Score] = (),
+    place: str = ".",
+) -> None:
     """README.md: what the model is, how to sample it, where it comes from."""
-    c, data, training = gan.config, description.data, description.training
-    size = "x".join(map(str, c.shape[1:])) + f", {c.channels} channels" if c.resolution else f"points of {c.channels}"
-    size = size if c.resolution else f"{size} coordinate{'s' if c.channels > 1 else ''}"
-    players = ", ".join(f"{name} {count:,}" for name, count in gan.parameter_counts().items())
-    named = [printable(name) for name in description.class_names if name.strip()]
-    classes = f"\n- Classes: {', '.join(named)}" if named else ""
-    origin = ""
-    if "seed" in training:
-        count, fingerprint = data.get("count"), str(data.get("fingerprint"))[:12]
-        origin = f"- Trained on: {data.get('name')} ({count} images, fingerprint {fingerprint})\n"
-        origin += f"- Seed {training['seed']}, {training.get('precision')}, ganvas {description.ganvas}\n"
-    notes = "".join(f"\n- {note}" for note in description.notes)
-    use = "sample . -n 64 --seed 0 --out grid.png" if gan.seeds_suffice else "translate . IMAGES --to b --out out"
-    rows = "\n".join(f"| {key} | {value} |" for key, value in shown_fields(c, "seed" in training).items())
-    write_text(
-        folder / CARD,
-        f"""# {description.preset or description.paper}
-
-{gan.title}.
-
-![samples]({PICTURE})
-
-```
-ganvas {use}
-```
-
-- Output: {size}{classes}
-- Parameters: {players}
-{origin}- {score}{notes}
-
-Nothing in this folder can execute code: weights are safetensors, everything else is text and pictures.
-
-| field | value |
-|---|---|
-{rows}
-""",
-    )
+    write_text(folder / CARD, card.text(gan, description, score, scores, place))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "shipped"
 CONFIG, MADE, SCORES = "config.json", "made.json", "scores.json"
+LICENCE = "apache-2.0"  # of all that ship: ours, trained on digits
 
 
 class Made(BaseModel):
@@ -50,9 +51,18 @@ def names() -> list[str]:
 
 
 def find(model: str | Path) -> Path:
-    """The folder of a model that is given by its folder, or by the name of one that ships; a folder comes first."""
-    path = Path(model).expanduser()
-    return path if kind_of(path) or str(model) not in names() else SHIPPED / str(model)
+    """The folder of a model that is given by its folder, by the name of one that ships, or as "user/name" of the hub.
+
+    A folder comes first.  Raises InputError where the hub has none or cannot be reached.
+    """
+    path, name = Path(model).expanduser(), str(model)
+    if kind_of(path):
+        return path
+    if name in names():
+        return SHIPPED / name
+    from ganvas.models import hub
+
+    return hub.fetch(name) if hub.is_name(name) else path
 
 
 def shipped(name: str) -> Path:
@@ -76,8 +86,20 @@ def scores(folder: Path) -> list[Score]:
 
 
 def keep_scores(folder: Path, found: list[Score]) -> None:
-    """The scores of a shipped model, as it ships: in half precision."""
+    """The scores of a shipped model, as it ships: in half precision.  They stand on its card too."""
     write_scores(folder / SCORES, folder.name, found)
+    write_card(folder, found)
+
+
+def write_card(folder: Path, found: list[Score]) -> None:
+    """The card of a shipped model anew."""
+    import torch
+
+    from ganvas.models import folder as model_folder
+    from ganvas.models import hub
+
+    gan, facts = model_folder.load(folder, torch.device("cpu")), model_folder.read_facts(folder)
+    model_folder.write_card(gan, folder, model_folder.read(folder), hub.standing(facts), found, folder.name)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -125,6 +147,7 @@ def pack(run: Path, folder: Path, how: Made) -> None:
             if path.is_file() and path.name not in ("train.jsonl", "film.gif"):
                 shutil.copyfile(path, folder / path.name)
         model_folder.write_weights(folder, halved(model_folder.read_weights(run)), model_folder.read_facts(run))
+        model_folder.write_description(folder, model_folder.read(run).model_copy(update={"licence": LICENCE}))
         write_json(folder / MADE, how.model_dump())
 
 

@@ -22,7 +22,7 @@ from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
 from ganvas.metrics.reference import Progress
 from ganvas.models import folder as model_folder
-from ganvas.models import zoo
+from ganvas.models import hub, zoo
 from ganvas.papers import PAPERS
 from ganvas.rng import TruncationForm
 from ganvas.scoring import pairs, samples, translations
@@ -154,9 +154,9 @@ def _translations(
 
 
 def _subject(path: Path) -> str:
-    """What a table calls the folder: its name, and of a run's best/ the run's name too."""
+    """What a table calls the folder: its name, of a run's best/ the run's name too, of the hub's user/name."""
     whole = path.resolve()
-    return f"{whole.parent.name}/best" if whole.name == "best" else whole.name
+    return hub.called(whole) or (f"{whole.parent.name}/best" if whole.name == "best" else whole.name)
 
 
 def _samples_of(path: Path, classes: bool) -> Images:

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from ganvas import translation
 from ganvas.errors import InputError
 from ganvas.metrics.protocol import Score
+from ganvas.models.card import without_head
 from ganvas.serve import making
 from ganvas.serve.asked import (
     Asked,
@@ -82,7 +83,8 @@ async def picture(request: Request, model: str) -> FileResponse:
 @router.get("/models/{model}/card", tags=["models"], summary="Its card", response_class=PlainTextResponse)
 async def card(request: Request, model: str) -> PlainTextResponse:
     path = station(request).shelf.find(model).folder / "README.md"
-    return PlainTextResponse(path.read_text(encoding="utf-8", errors="replace") if path.is_file() else "")
+    whole = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return PlainTextResponse(without_head(whole))
 
 
 @router.get("/models/{model}/sample", tags=["make"], summary="Images of seeds", responses=PICTURES)

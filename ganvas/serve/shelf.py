@@ -21,13 +21,12 @@ from ganvas.config import Config
 from ganvas.devices import without_memory
 from ganvas.errors import InputError
 from ganvas.gan import GAN
-from ganvas.metrics.protocol import Score, read_scores
+from ganvas.metrics.protocol import Score
 from ganvas.models import folder as model_folder
-from ganvas.models import zoo
+from ganvas.models import hub, zoo
 from ganvas.models.folder import Description
 from ganvas.papers import PAPERS
 
-SCORES = "scores.json"  # of `ganvas evaluate --json`, in a model folder
 PASS_PIXELS = 2**20  # of one pass through a generator
 MOST_ROWS = 64
 
@@ -106,11 +105,7 @@ class Entry:
     @property
     def scores(self) -> list[Score]:
         """The scores that lie in the folder, each with its protocol."""
-        path = self.folder / SCORES
-        try:
-            return read_scores(path)[1] if path.is_file() else []
-        except InputError:
-            return []
+        return model_folder.scores_in(self.folder)
 
     @property
     def facts(self) -> dict[str, str]:
@@ -125,7 +120,9 @@ class Entry:
         """What the folder says of its licence; what ships has ganvas' own."""
         if self.folder.parent == zoo.SHIPPED:
             return "Apache-2.0"
-        said = self.description.data.get("licence") or self.description.training.get("licence")
+        said = (
+            self.description.licence or self.description.data.get("licence") or self.description.training.get("licence")
+        )
         return str(said) if said else None
 
     @property
@@ -209,9 +206,9 @@ class Shelf:
 
 
 def named(folder: Path) -> str:
-    """An id from the folder's name; a run's best/ is called after the run."""
+    """An id from the folder's name; a run's best/ is called after the run, a model of the hub user-name."""
     whole = folder.resolve()
-    name = f"{whole.parent.name}-best" if whole.name == "best" else whole.name
+    name = hub.called(whole) or (f"{whole.parent.name}-best" if whole.name == "best" else whole.name)
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:80] or "model"
 
 

@@ -18,7 +18,7 @@ from ganvas.cli import main, parser
 from ganvas.features import own
 from tests.docs.test_paths import PAGES, ROOT
 
-FOREIGN = ("import", "fetch", "serve", "translate", "prepare", "reproduce")  # commands that are only parsed
+FOREIGN = ("import", "fetch", "serve", "translate", "prepare", "reproduce", "push")  # commands that are only parsed
 OTHERS = {"--like", "icgan"}  # in commands that want a model of another kind than the tour has made
 RUN = {"README.md", "docs/first-hour.md"}  # pages whose commands are run
 WIDTHS = {
@@ -134,3 +134,13 @@ def test_the_page_on_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exec(compile(short.replace("n=1000", "n=100"), "python.md", "exec"), {})
     assert {"grid.png", "mine.json"} <= {path.name for path in tmp_path.iterdir()}
     assert ganvas.load(tmp_path / "runs" / "mine", "cpu").images_seen == 0
+
+
+def test_the_page_on_sharing_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first block as it stands."""
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "sharing.md").read_text(encoding="utf-8")
+    block = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    exec(compile(block[1], "sharing.md", "exec"), {})
+    assert "model-index:" in (tmp_path / "mine" / "README.md").read_text()
