@@ -9,6 +9,7 @@ goes to ganvas/models/shipped/NAME.  Seed 0 throughout; where a preset was tuned
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "acgan-digits": {},
     "tacgan-digits": {},
     "pdgan-digits": {},
-    "csgan-demo": {"data": "photo-edges", "metrics": "ssim,psnr,mse"},
+    "csgan-demo": {"data": "photo-grey", "metrics": "ssim,psnr,mse"},
     "icgan-digits": {},
     "stylegan2-digits": {},
 }
@@ -50,6 +51,7 @@ def ship(name: str, runs: Path, hardware: str) -> None:
         seconds = outcome.seconds
     if not run.exists():
         seconds = reproducing.train(how, run, "cpu")
+    seconds = seconds or trained(run)
     how = how.model_copy(update={"seconds": round(seconds, 1)})
     folder = zoo.SHIPPED / name
     if folder.exists():
@@ -59,6 +61,12 @@ def ship(name: str, runs: Path, hardware: str) -> None:
     found = ", ".join(f"{score.name} {score.value:.3g}" for score in zoo.scores(folder))
     size = sum(path.stat().st_size for path in folder.iterdir())
     print(f"{name}: {seconds:.0f} s, {size / 1e3:,.0f} kB, {found}", flush=True)
+
+
+def trained(run: Path) -> float:
+    """Seconds that a run took that is there, as its log has them."""
+    lines = map(json.loads, (run / "train.jsonl").read_text().splitlines())
+    return max((line["seconds"] for line in lines if "seconds" in line), default=0.0)
 
 
 def stopped(run: Path, how: zoo.Made) -> bool:
