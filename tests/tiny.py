@@ -39,7 +39,7 @@ _ADC = {
     **_BIG, "dim_z": 4, "shared_dim": 4, "hier": True, "D_steps": 2, "ema": 0.5, "ema_start": 1, "sn_eps": 1e-4,
 }  # fmt: skip
 _MOG = {
-    "resolution": 0, "channels": 1, "num_classes": 3, "dim_z": 2, "shared_dim": 2, "width": 4, "batch": 4,
+    "resolution": 0, "channels": 1, "num_classes": 3, "dim_z": 2, "shared_dim": 2, "hidden": 4, "batch": 4,
     "images": 48, "D_steps": 1, "G_lr": 0.01, "adversarial": "logistic", "ema": 0.5, "ema_start": 1,
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ class Config(config.Config):
     WHEN: ClassVar[dict[str, config.Condition]] = {"ema_buffers": {"resolution": ANY}}  # the MLPs have none
     G_ch: int = only(64, resolution=ANY)  # width multiplier
     D_ch: int = only(64, resolution=ANY)
-    width: int = only(10, resolution=0)  # of every hidden layer of the MLPs, the networks for points
+    hidden: int = only(10, resolution=0)  # of every hidden layer of the MLPs, the networks for points
     dim_z: int = 128  # latent dimensions, standard normal
     shared_dim: int = 0  # class embedding that all blocks share; 0: tables in each block
     hier: bool = only(False, resolution=ANY)  # a chunk of z goes to each block (skip-z)
@@ -32,7 +32,7 @@ class Config(config.Config):
 def generator(c: Config) -> Any:
     """G(z, G.shared(y))"""
     if not c.resolution:
-        return mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.width)
+        return mog.Generator(c.channels, c.dim_z, c.num_classes, c.shared_dim, c.hidden)
     return biggan.Generator(
         c.resolution, c.G_ch, c.dim_z, c.num_classes, attention=c.G_attention, hier=c.hier,
         shared_dim=c.shared_dim, bn_eps=c.bn_eps, final_bn_eps=c.bn_eps, **_common(c),
@@ -42,7 +42,7 @@ def generator(c: Config) -> Any:
 def discriminator(c: Config, names: tuple[heads.Head, ...]) -> Any:
     """D(x, y) -> `heads.Answer`, with the heads of these names"""
     if not c.resolution:
-        return mog.Discriminator(names, c.channels, c.num_classes, c.width)
+        return mog.Discriminator(names, c.channels, c.num_classes, c.hidden)
     return heads.Discriminator(names, c.resolution, c.D_ch, c.num_classes, attention=c.D_attention, **_common(c))
 
 

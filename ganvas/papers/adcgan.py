@@ -48,8 +48,8 @@ class Config(nets.Config):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if min(self.G_every, self.width) < 1:
-            raise ValueError("G_every and width must be at least 1")
+        if min(self.G_every, self.hidden) < 1:
+            raise ValueError("G_every and hidden must be at least 1")
         if self.objective == "pd" and self.adversarial == "none":
             raise ValueError("objective=pd has the adversarial loss alone: adversarial=hinge or logistic")
         return self

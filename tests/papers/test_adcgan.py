@@ -283,7 +283,7 @@ TINYIMAGENET = {
 }  # fmt: skip
 MOG = {
     "batch": 384, "D_steps": 1, "G_every": 10, "G_lr": 2e-3, "D_lr": 2e-3, "beta1": 0.5, "beta2": 0.999, "ema": 0.0,
-    "adversarial": "logistic", "images": 20_000 * 384, "dim_z": 2, "shared_dim": 2, "width": 10, "resolution": 0,
+    "adversarial": "logistic", "images": 20_000 * 384, "dim_z": 2, "shared_dim": 2, "hidden": 10, "resolution": 0,
 }  # fmt: skip
 LAMBDAS = {  # of both players
     "cifar10": {"adc": 1.0, "ac": 0.2, "tac": 1.0},
@@ -363,7 +363,7 @@ def test_mog1d_is_what_its_preset_trains_on(capsys: pytest.CaptureFixture[str]) 
         ({"G_every": 0}, "at least 1"),
         ({"num_classes": 0}, "need classes"),
         ({"resolution": 0, "channels": 1}, "give shared_dim"),
-        ({"width": 5}, "counts only with resolution=0"),
+        ({"hidden": 5}, "counts only with resolution=0"),
         ({"resolution": 48}, "48"),
     ],
 )
