@@ -49,7 +49,7 @@ def line(name: str) -> str:
         if state.average is not None:
             state.average.update()
     with averaged(gan, state.average):
-        images = gan.sample(10, seed=0)
+        images = gan.sample(10, seed=0, given=tiny.given(gan, 10))
     weights = [value for _, value in sorted(gan.state_dict().items())]
     average = [] if state.average is None else [v for _, v in sorted(state.average.players.state_dict().items())]
     return f"{name:16} weights {digest(weights)} averages {digest(average)} images {digest([images])}"

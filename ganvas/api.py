@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from ganvas.data import Dataset, Wanted
 from ganvas.devices import choose_device
 from ganvas.engine import checkpoint
 from ganvas.engine.checkpoint import State
+from ganvas.engine.cut import cut_of
 from ganvas.engine.estimate import Estimate
 from ganvas.engine.log import Screen
+from ganvas.engine.parallel import Team, joined, own_device
 from ganvas.engine.rehearsal import Cost
-from ganvas.engine.run import Run, Settings
+from ganvas.engine.run import Run, Settings, Silent
 from ganvas.engine.step import NonFinite
 from ganvas.engine.train import Outcome, new_state
 from ganvas.engine.train import train as run_training
@@ -109,24 +111,48 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     """
     rehearse(recipe)
     screen = screen or Screen()
-    with _new_folder(out), enough_memory(settings.device):
-        data = load_data(recipe.paper, settings, recipe.config, screen)
-        screen.say(costs.said(costs.cost(recipe, settings, data), settings.device))
+    device = torch.device(settings.device)
+    with joined(device) as team, _new_folder(out) if team.first else nullcontext(), enough_memory(settings.device):
+        data = team.in_turn(lambda: load_data(recipe.paper, settings, recipe.config, screen))
+        must_be_alike(team, data)
+        if team.first:
+            screen.say(costs.said(costs.cost(shared(recipe, team), settings, data), settings.device))
         gan = recipe.build(settings.seed)
         if settings.source:
             names = data.class_names if recipe.config.num_classes else []
             for line in starting.take(gan, Path(settings.source), names):
                 screen.say(line)
-        state = new_state(gan, torch.device(settings.device))
-        run, description = _run(recipe, settings, out, data, screen)
+        state = new_state(gan, device)
+        run, description = _run(recipe, settings, out, data, screen, team)
         state.gan.class_names = description.class_names
         state.gan.remember(data)
+        state.share(team)
         run.write_picture(state)
         run.save(state)
         if note:
             screen.say(note)
-        screen.say(f"training {recipe.preset} on {data.name} ({len(data):,} images), {settings.device}, into {out}")
-        return to_the_end(run, state)
+        where = f"{settings.device}, {team.size} processes" if team.size > 1 else settings.device
+        screen.say(f"training {recipe.preset} on {data.name} ({len(data):,} images), {where}, into {out}")
+        return to_the_end(run, state, team)
+
+
+def shared(recipe: Recipe, team: Team) -> Recipe:
+    """What one process of a team does of a recipe: for counting what it costs."""
+    if team.size == 1:
+        return recipe
+    c = recipe.config
+    batch, parts = c.batch // team.size, cut_of(recipe.on_meta(), team).parts
+    part = {"batch": batch, "accumulate": parts, "images": max(c.images // team.size, 1)}
+    return Recipe(recipe.paper, recipe.preset, c.model_copy(update=part))
+
+
+def must_be_alike(team: Team, data: Dataset) -> None:
+    """Raises InputError where a process of the team reads other data than the first."""
+    if team.told(lambda: data.fingerprint) != data.fingerprint:
+        raise InputError(
+            f"process {team.rank} of {team.size} reads other data under the name {data.name} than the first one; "
+            "put the same files on every machine"
+        )
 
 
 @contextmanager
@@ -181,14 +207,18 @@ def resume(
     changes: what the caller asked for; whatever differs from the run's own recipe is refused, with the differences.
     `data` among them is where the same images lie now.
     """
-    if not out.is_dir():
-        model_folder.read(out)  # says what is missing
-    with held(out):
-        return _resume(out, images, dict(changes or {}), device, screen or Screen())
+    screen = screen or Screen()
+    with joined(own_device(choose_device(device))) as team:
+        if team.first and not out.is_dir():
+            model_folder.read(out)  # says what is missing
+        with held(out) if team.first else nullcontext():
+            return _resume(out, images, dict(changes or {}), device, screen, team)
 
 
-def _resume(out: Path, images: int | None, changes: dict[str, Any], device: str | None, screen: Screen) -> Outcome:
-    description = model_folder.read(out)
+def _resume(
+    out: Path, images: int | None, changes: dict[str, Any], device: str | None, screen: Screen, team: Team
+) -> Outcome:
+    description = team.told(lambda: model_folder.read(out))
     if "data" not in description.training:
         raise InputError(f"{out} is a model without a training run; resume the folder that ganvas train wrote")
     try:
@@ -198,7 +228,8 @@ def _resume(out: Path, images: int | None, changes: dict[str, Any], device: str 
         raise InputError(
             f"{out / model_folder.CONFIG} does not describe a run: training.{in_words(error)}; restore the file"
         ) from None
-    model_folder.must_fit(out, model_folder.on_meta(out, description))  # before memory is taken for it
+    if team.first:
+        model_folder.must_fit(out, model_folder.on_meta(out, description))  # before memory is taken for it
     recorded = {**config.model_dump(), **settings.model_dump(), "preset": description.preset}
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
@@ -213,41 +244,45 @@ def _resume(out: Path, images: int | None, changes: dict[str, Any], device: str 
                 f"--images {images:,} is less than the run's {config.images:,}; a run can only be extended"
             )
         config = configure(type(config), {**config.counting(), "images": images})
-    if device is not None:
-        settings = settings.model_copy(update={"device": str(choose_device(device))})
+    if device is not None or team.size > 1:
+        settings = settings.model_copy(update={"device": str(own_device(choose_device(device)))})
     if "data" in changes:
         settings = settings.model_copy(update={"data": changes["data"]})
     made = Recipe(description.paper, description.preset or description.paper, config)
-    data = load_data(made.paper, settings, config, screen)
+    data = team.in_turn(lambda: load_data(made.paper, settings, config, screen))
     if data.fingerprint != description.data.get("fingerprint"):
         raise InputError(
             f"{settings.data} no longer holds what this run was trained on: it has {counted(_facts(data))}, "
             f"the run saw {counted(description.data)}; put them back, name their place with --data, or start a new run"
         )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
-    path, problems = checkpoint.restore(state, out / "checkpoints")
-    run, renewed = _run(made, settings, out, data, screen)
+    path, problems = team.told(lambda: checkpoint.restore(state, out / "checkpoints"))
+    state.share(team)
+    run, renewed = _run(made, settings, out, data, screen, team)
     state.gan.class_names = renewed.class_names
     state.gan.remember(data)
     if state.gan.images_seen >= made.config.images:
         raise InputError(f"{out} has already seen its {made.config.images:,} images; pass --images N to extend it")
     passed_over = f"; passed over damaged {', '.join(problems)}" if problems else ""
     screen.say(f"resuming {out} at {state.gan.images_seen:,} images ({path.name}){passed_over}")
-    drop_strays(out)
-    model_folder.write_description(out, renewed.model_copy(update={"instances": description.instances}))
+    if team.first:
+        drop_strays(out)
+        model_folder.write_description(out, renewed.model_copy(update={"instances": description.instances}))
     with enough_memory(settings.device):
-        return to_the_end(run, state)
+        return to_the_end(run, state, team)
 
 
-def to_the_end(run: Run, state: State) -> Outcome:
+def to_the_end(run: Run, state: State, team: Team) -> Outcome:
     """The training; whatever ends it, the next word has a line of its own."""
     try:
-        return run_training(run, state)
+        return run_training(run, state, team)
     finally:
         run.screen.done()
 
 
-def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: Screen) -> tuple[Run, Description]:
+def _run(
+    recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: Screen, team: Team
+) -> tuple[Run, Description]:
     description = Description(
         paper=recipe.paper,
         preset=recipe.preset,
@@ -261,6 +296,8 @@ def _run(recipe: Recipe, settings: Settings, out: Path, data: Dataset, screen: S
     def write_model(gan: GAN, folder: Path, facts: dict[str, str], score: str) -> None:
         model_folder.write(gan, folder, description, facts, score)
 
+    if not team.first:
+        return Silent(out, data, settings, write_model, None, screen), description
     looking = looked(screen)
     score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes, looking)
     return Run(out, data, settings, write_model, score, screen), description

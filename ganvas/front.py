@@ -19,6 +19,7 @@ from ganvas import data as datasets
 from ganvas.data import PairReport, Report
 from ganvas.devices import choose_device, must_compute
 from ganvas.engine.log import Screen
+from ganvas.engine.parallel import current, joined, own_device
 from ganvas.engine.run import Settings
 from ganvas.engine.train import Outcome
 from ganvas.errors import InputError
@@ -106,7 +107,7 @@ def train(
         raise InputError("data='' given, expected digits, a toy, or a path")
     asked = {**fields, **{k: whole(k, v) for k, v in {"images": images, "batch": batch}.items() if v is not None}}
     kind = api.peek(preset, name, classes)
-    where = choose_device(device)
+    where = own_device(choose_device(device))
     must_compute(where, precision)
     run = settings_of(
         {**kind.settings, **dict(settings or {})},
@@ -116,14 +117,15 @@ def train(
         precision=precision,
         classes=classes,
     )
-    if budget is None:
-        recipe = api.recipe(preset, kind, resolution, asked)
-    else:
-        chosen = choosing.choose(preset, kind, resolution, asked, run, seconds_of(budget))
-        recipe, run = chosen.recipe, chosen.settings
-    default = Path("runs") / f"{recipe.preset}-{Path(name).stem}"
-    with chosen_folder(None if out is None else Path(out).expanduser(), default) as folder:
-        return trained(folder, api.train(recipe, run, folder, screen_of(progress)))
+    with joined(where) as team:
+        if budget is None:
+            recipe = api.recipe(preset, kind, resolution, asked)
+        else:
+            chosen = team.told(lambda: choosing.choose(preset, kind, resolution, asked, run, seconds_of(budget)))
+            recipe, run = chosen.recipe, chosen.settings.model_copy(update={"device": str(where)})
+        default = Path("runs") / f"{recipe.preset}-{Path(name).stem}"
+        with chosen_folder(None if out is None else Path(out).expanduser(), default) as folder:
+            return trained(folder, api.train(recipe, run, folder, screen_of(progress)))
 
 
 def resume(folder: Name, *, images: int | None = None, device: str | None = None, progress: bool = True) -> Trained:
@@ -206,11 +208,12 @@ def chosen_folder(given: Path | None, default: Path) -> Iterator[Path]:
         return
     made = to_be_made(default.parent)
     with one_line(default):
-        out = numbered(default)
+        out = current().told(lambda: numbered(default))
     try:
         yield out
     finally:
-        remove_empty([out, *made])
+        if current().first:
+            remove_empty([out, *made])
 
 
 def settings_of(values: Mapping[str, Any], **more: Any) -> Settings:

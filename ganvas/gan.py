@@ -154,6 +154,7 @@ class GAN(nn.Module, Generic[C]):
         self.iteration = 0
         self.images_seen = 0
         self.dataset_size = 1
+        self.over_all: Callable[[Tensor], Tensor] = lambda mean: mean  # of a mean over rows, that of all processes
         self.frozen: list[nn.Module] = []  # parts of players that learn nothing: what fine-tuning leaves alone
         self.memory = nn.Module()  # buffers of training (pools, means): in checkpoints, never in a model folder
         limited.remember(self.memory, config)
@@ -215,6 +216,11 @@ class GAN(nn.Module, Generic[C]):
     def has_average(self) -> bool:
         """Is an average of the players in `averaged` kept?"""
         return self.config.ema > 0
+
+    @property
+    def grain(self) -> int:
+        """Rows of a batch that D compares with each other: a part of a batch holds a multiple of them."""
+        return int(getattr(self.config, "group", 1))
 
     @property
     def epoch(self) -> int:

@@ -42,16 +42,22 @@ def r1_penalty(D: Callable[..., Tensor], real: Tensor, *cond: Tensor | None) -> 
 
 
 def path_length(
-    image_of: Callable[[Tensor], Tensor], ws: Tensor, noise: Tensor, mean: Tensor, decay: float = 0.01
+    image_of: Callable[[Tensor], Tensor],
+    ws: Tensor,
+    noise: Tensor,
+    mean: Tensor,
+    decay: float = 0.01,
+    over_all: Callable[[Tensor], Tensor] = lambda mean: mean,
 ) -> tuple[Tensor, Tensor]:
     """E (|| J^T noise || - a)^2 with a the running mean length (StyleGAN2, Karras et al. 2020, Eq. 4).
 
     ws [N, L, W], noise from N(0, 1) shaped like the images, mean [] -> the penalty (scalar), the next mean (detached).
     As in the authors' code a = mean + decay (mean of these lengths - mean) is moved BEFORE it is used, and the
     penalty is differentiated through it. Weight 2 there, on the first half of a batch, every fourth iteration.
+    over_all: of the mean of these lengths, the mean over what other processes have (`gan.over_all`).
     """
     lengths = path_lengths(image_of, ws, noise)
-    target = mean + decay * (lengths.mean() - mean)
+    target = mean + decay * (over_all(lengths.mean()) - mean)
     return (lengths - target).square().mean(), target.detach()
 
 

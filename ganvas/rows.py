@@ -21,6 +21,35 @@ def split(record: R, parts: int) -> list[R]:
     return [_mapped(record, lambda t, part=part: _part(t, part, parts)) for part in range(parts)]  # type: ignore[misc]
 
 
+def every(record: R, first: int, step: int) -> R:
+    """Rows first, first + step, first + 2 step, ...: one of `step` equal shares.  Raises ValueError if not equal.
+
+    A record may hold several tensors of whole batches below each other (fakes over reals): cut so, a share has the rows
+    of either that belong together, and groups that stride through a batch stay whole where their number allows it.
+    """
+
+    def share(t: Tensor) -> Tensor:
+        if len(t) % step:
+            raise ValueError(f"{len(t)} rows cannot be cut into {step} equal parts")
+        return t[first::step].clone()
+
+    return _mapped(record, share)
+
+
+def spread(record: R, times: int) -> R:
+    """`times` as many rows, so that each of `times` shares made by `every` is the record again.
+
+    Pictures are counted, not looked at: theirs are one row, seen many times over, and take no memory.
+    """
+
+    def longer(t: Tensor) -> Tensor:
+        if t.dim() > 2:
+            return t[:1].expand(len(t) * times, *t.shape[1:])
+        return t.repeat_interleave(times, 0)
+
+    return _mapped(record, longer)
+
+
 def take(record: R, rows: slice) -> R:
     """Some rows of every tensor."""
     return _mapped(record, lambda t: t[rows])

@@ -64,6 +64,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--set", nargs="+", action="extend", metavar="KEY=VALUE", help="any field of the configuration")
     parser.add_argument("--out", type=pathname, metavar="DIR", help="the run's folder (default: runs/PRESET-DATA)")
+    parser.add_argument(
+        "--or-resume", action="store_true", help="go on with the run in --out if it holds one: for jobs started anew"
+    )
+    parser.add_argument(
+        "--sync-batch-norm", action="store_true", default=None, help="of several processes: over the rows of all"
+    )
     parser.add_argument("--checkpoint-every", type=count, metavar="N", help="images between checkpoints")
     parser.add_argument("--sample-every", type=count, metavar="N", help="images between sample grids")
     parser.add_argument("--log-every", type=count, metavar="N", help="images between log lines")
@@ -80,7 +86,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """ganvas train"""
+    """ganvas train, alone or as one of the processes that torchrun has started"""
+    from ganvas import api
+    from ganvas.engine import parallel
+
+    device = parallel.own_device(api.choose_device(args.device or "auto"))
+    with parallel.joined(device) as team:
+        return started(args, device, team)
+
+
+def started(args: argparse.Namespace, device: Any, team: Any) -> int:
+    """A run from its beginning, or from where it stands.  -> exit status"""
     from ganvas import api
     from ganvas.data.folder import passed_by
     from ganvas.engine.run import Settings
@@ -105,15 +121,17 @@ def run(args: argparse.Namespace) -> int:
     if args.source is not None:
         from ganvas.models import zoo
 
-        args.source = zoo.find(args.source)
+        args.source = team.in_turn(lambda: zoo.find(args.source))
         given["source"] = str(args.source.resolve())
-    device = api.choose_device(args.device or "auto")
     settings = Settings(**{**kind.settings, **given, "data": whole_name(name), "device": str(device)})
     if args.source is not None:
         from ganvas.models import starting
 
         overrides = starting.overrides_of(args.source, args.preset, overrides, kind.num_classes)
-    recipe, settings = fitted(args, kind, overrides, settings)
+    if goes_on(args, team):
+        return again(args, kind, overrides, team)
+    recipe, settings = team.told(lambda: fitted(args, kind, overrides, settings))
+    settings = settings.model_copy(update={"device": str(device)})
     if args.dry_run:
         dry_run(recipe, settings, kind.count)
         if note:
@@ -122,6 +140,39 @@ def run(args: argparse.Namespace) -> int:
     with chosen_folder(args.out, Path("runs") / f"{recipe.preset}-{Path(name).stem}") as out:
         outcome = api.train(recipe, settings, out, note=note)
     return report(out, outcome)
+
+
+def goes_on(args: argparse.Namespace, team: Any) -> bool:
+    """Is there a run in --out to go on with, and is that asked for?  Raises InputError where nobody would find it."""
+    from ganvas.engine import parallel
+    from ganvas.engine.checkpoint import checkpoints
+
+    if args.dry_run or not (args.or_resume or parallel.restarts_allowed()):
+        return False
+    if args.out is None:
+        option = "--or-resume" if args.or_resume else "torchrun --max-restarts"
+        raise InputError(f"{option} given without --out; name the folder in which a second start finds the run")
+    found = team.told(lambda: bool(checkpoints(args.out / "checkpoints")))
+    return found and (args.or_resume or parallel.restarts() > 0)
+
+
+def again(args: argparse.Namespace, kind: Any, overrides: dict[str, Any], team: Any) -> int:
+    """The same command, started anew: goes on with the run in --out, or says that it is over.  -> exit status"""
+    from ganvas import api
+    from ganvas.engine.checkpoint import checkpoints
+    from ganvas.models import folder
+
+    out = args.out
+    length = team.told(lambda: folder.read(out).config["images"])
+    if team.told(lambda: int(checkpoints(out / "checkpoints")[-1].name)) >= max(length, overrides.get("images", 0)):
+        say(f"{out} has seen its {length:,} images already")
+        return 0
+    if args.budget is not None:
+        args.preset = args.budget = None  # what was chosen then is in the folder
+    else:
+        args.preset = api.recipe(args.preset, kind, args.resolution, overrides).preset
+    args.resume, args.out, args.source = out, None, None
+    return report(out, resume(args, overrides))
 
 
 def fitted(args: argparse.Namespace, kind: Any, overrides: dict[str, Any], settings: Any) -> tuple[Any, Any]:

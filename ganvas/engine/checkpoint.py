@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ganvas.engine import optim
 from ganvas.engine.ema import Average
+from ganvas.engine.parallel import Team
 from ganvas.engine.step import Half
 from ganvas.errors import InputError
 from ganvas.files import one_line, read_json, save_tensors, sync, write_json
@@ -54,6 +55,18 @@ class State:
             parts[f"optim.{player}"] = optim.flat_state(optimiser)
         return {f"{part}/{k}": v.detach().cpu().contiguous() for part, d in parts.items() for k, v in d.items()}
 
+    def counters(self) -> dict[str, Any]:
+        """Everything that is no tensor, JSON-able."""
+        return {
+            "iteration": self.gan.iteration,
+            "images_seen": self.gan.images_seen,
+            "seconds": self.seconds,
+            "best": self.best,
+            "diversity": self.diversity,
+            "rollbacks": self.rollbacks,
+            "half": asdict(self.half) if self.half is not None else None,
+        }
+
     def load(self, tensors: dict[str, Tensor], counters: dict[str, Any]) -> None:
         """The reverse of `tensors`.  Values are copied, so that memory layout is that of a fresh start."""
         parts: dict[str, dict[str, Tensor]] = {}
@@ -71,6 +84,15 @@ class State:
         self.half = Half(**counters["half"]) if counters.get("half") else None
         self.gan.hand(parts.get("handed", {}))
 
+    def share(self, team: Team) -> None:
+        """The first process's state in all of them, the average in the first alone."""
+        if not team.first:
+            self.average = None
+        if team.size > 1:
+            tensors, counters = team.sent(self.tensors), team.told(self.counters)
+            if not team.first:
+                self.load(tensors, counters)
+
 
 def save(state: State, folder: Path) -> Path:
     """Writes folder/<images_seen>/ and drops all but the newest two.  -> its path"""
@@ -83,13 +105,7 @@ def save(state: State, folder: Path) -> Path:
             sync(temporary / "state.safetensors")
             counters = {
                 "format": FORMAT,
-                "iteration": state.gan.iteration,
-                "images_seen": state.gan.images_seen,
-                "seconds": state.seconds,
-                "best": state.best,
-                "diversity": state.diversity,
-                "rollbacks": state.rollbacks,
-                "half": asdict(state.half) if state.half is not None else None,
+                **state.counters(),
                 "sha256": _sha256(temporary / "state.safetensors"),
             }
             write_json(temporary / "state.json", {**counters, "check": _digest(counters)})

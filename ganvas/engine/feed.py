@@ -14,10 +14,15 @@ ON_DEVICE_SHARE = 0.25  # a set smaller than this share of the device's free mem
 
 
 class Feed:
-    """Shuffled epochs of a data set, each row once per epoch, batches crossing from one epoch into the next."""
+    """Shuffled epochs of a data set, each row once per epoch, batches crossing from one epoch into the next.
 
-    def __init__(self, data: Dataset, seed: int, device: torch.device, flip: bool = False) -> None:
-        self.data, self.seed, self.device, self.flip = data, seed, device, flip
+    share: of several processes, which one's rows of a batch, of how many: rows r, r + W, r + 2 W, ...
+    """
+
+    def __init__(
+        self, data: Dataset, seed: int, device: torch.device, flip: bool = False, share: tuple[int, int] = (0, 1)
+    ) -> None:
+        self.data, self.seed, self.device, self.flip, self.share = data, seed, device, flip, share
         size = sum(array.nbytes for array in data.arrays.values())
         self.on_device = device.type == "cuda" and size < ON_DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]
         self.there = {
@@ -29,21 +34,22 @@ class Feed:
         self.chances: dict[tuple[int | str, ...], Tensor] = {}
 
     def batch(self, position: int, n: int) -> Batch:
-        """Rows position ... position + n - 1 of the endless shuffled stream, on the device."""
-        m = len(self.data)
+        """Of rows position ... position + n - 1 of the endless shuffled stream the share, on the device."""
+        m, (first, step) = len(self.data), self.share
         epochs = [self._order(e) for e in range(position // m, (position + n - 1) // m + 1)]
         start = position % m
-        index, mirrored, chance = (torch.cat(column)[start : start + n] for column in zip(*epochs))
+        index, mirrored, chance = (torch.cat(column)[start : start + n][first::step] for column in zip(*epochs))
         return self.data.rows(self.take, index, mirrored.to(self.device) if self.flip else None, chance)
 
     def renewed(self, batch: Batch, position: int, phase: str) -> Batch:
         """The batch at this position with what a phase does not share with others: conditions of fakes."""
         if not self.data.chances:
             return batch
-        m, n = len(self.data), len(batch.x)
+        m, (first, step) = len(self.data), self.share
+        n = len(batch.x) * step
         epochs = range(position // m, (position + n - 1) // m + 1)
         chance = torch.cat([self._chance(epoch, phase) for epoch in epochs])[position % m : position % m + n]
-        return self.data.renewed(batch, self.take, chance)
+        return self.data.renewed(batch, self.take, chance[first::step])
 
     def take(self, name: str, index: Tensor) -> Tensor:
         """Some rows of an array of the data set, on the device."""

@@ -41,6 +41,19 @@ class Log:
             self.board.close()
 
 
+class Unwritten(Log):
+    """The log of a process that writes nothing."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, images_seen: int, values: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def _cut(path: Path, images_seen: int) -> None:
     """Drops the lines of steps that were lost between the last checkpoint and a kill, and a half-written last line."""
     if not path.exists():

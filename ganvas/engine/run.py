@@ -23,7 +23,7 @@ from ganvas.engine import checkpoint, health
 from ganvas.engine.checkpoint import State
 from ganvas.engine.ema import averaged
 from ganvas.engine.feed import Feed
-from ganvas.engine.log import Screen
+from ganvas.engine.log import Log, Screen, Unwritten
 from ganvas.engine.step import NonFinite
 from ganvas.files import write_atomic
 from ganvas.gan import GAN, Batch
@@ -57,6 +57,7 @@ class Settings(BaseModel):
     source: str = ""  # the model that it started from
     freeze_D: int = 0  # blocks of D, from its input on, that stay as they were there
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
+    sync_batch_norm: bool = False  # of several processes: batch norm sees the rows of all
 
     def interval(self, name: str, images: int) -> int:
         """The interval in images, defaults worked out."""
@@ -160,6 +161,28 @@ class Run:
         self.book(state, self.folder)
         self.write_film()
         checkpoint.save(state, self.checkpoints)
+
+    def log(self, images_seen: int) -> Log:
+        """train.jsonl, without the lines after so many images."""
+        return Log(self.folder, images_seen)
+
+
+class Silent(Run):
+    """Of a process that leaves looking and writing to the first one."""
+
+    def write_picture(self, state: State, kept: bool = True) -> None:
+        """Nothing."""
+
+    def evaluate(self, state: State, means: dict[str, float]) -> tuple[dict[str, float], health.Verdict]:
+        """No verdict."""
+        return {}, health.Verdict({})
+
+    def save(self, state: State) -> None:
+        """Nothing."""
+
+    def log(self, images_seen: int) -> Log:
+        """A log that nobody reads."""
+        return Unwritten()
 
 
 def must_be_finite(state: State) -> None:

@@ -10,8 +10,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ganvas import rows
 from ganvas.engine import optim
+from ganvas.engine.cut import Cut
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch, Phase
 
@@ -46,16 +46,18 @@ def iterate(
     autocast: Callable[[], AbstractContextManager] = nullcontext,
     renewed: Callable[[Batch, str, int], Batch] | None = None,
     half: Half | None = None,
+    cut: Cut | None = None,
     asked: Callable[[int, int], bool] = lambda done, total: False,
 ) -> tuple[dict[str, Tensor], int]:
     """One iteration, or what is left of one that was halted.  -> (mean of the logs, fresh batches used)
 
     Step k of every phase sees batch k of the iteration, so the iteration uses as many fresh batches as its longest
     phase repeats.  rng(phase's name, k) gives the generator that the phase draws from; renewed(batch k, its
-    name, k) the batch with what phases do not share.  asked(steps done, of how many) is called before each step: to
-    show progress, and to say whether to stop there, which raises `Halted`.
+    name, k) the batch with what phases do not share.  cut: how batches are cut, by default into `accumulate` parts.
+    asked(steps done, of how many) is called before each step: to show progress, and to say whether to stop there,
+    which raises `Halted`.
     """
-    half = half or Half()
+    half, cut = half or Half(), cut or Cut(parts=gan.config.accumulate)
     logs: Logs = {key: list(torch.tensor(values, device=gan.device)) for key, values in half.logs.items()}
     phases = [phase for phase in gan.phases() if gan.iteration % phase.every == 0]
     steps = [(phase, k) for phase in phases for k in range(phase.repeat)]
@@ -66,7 +68,7 @@ def iterate(
             raise Halted(Half(done, {key: [value.item() for value in values] for key, values in logs.items()}))
         freeze_all_but(gan, phase.player)
         batch = real(k) if renewed is None else renewed(real(k), phase.name, k)
-        step(gan, phase, batch, optimisers[phase.player], partial(rng, phase.name, k), autocast, logs)
+        step(gan, phase, batch, optimisers[phase.player], partial(rng, phase.name, k), autocast, logs, cut)
     gan.requires_grad_(True)
     return {key: torch.stack(values).mean() for key, values in logs.items()}, max(phase.repeat for phase in phases)
 
@@ -79,26 +81,33 @@ def step(
     rng: Callable[[], torch.Generator],
     autocast: Callable[[], AbstractContextManager],
     logs: Logs,
+    cut: Cut | None = None,
 ) -> None:
-    """One optimiser step of one player: before, draw, accumulate, check, step, after.
+    """One optimiser step of one player: before, draw, take the parts' gradients, check, step, after.
 
     Batch and draws are cut together, so that the number of parts changes memory and not the run (batch norm aside).
     """
+    cut = cut or Cut(parts=gan.config.accumulate)
     if phase.before is not None:
         phase.before()
     optimiser.zero_grad(set_to_none=True)
-    drawn = (phase.draw or gan.draw)(real, rng())
-    parts, kept = gan.config.accumulate, []
-    for micro, draws in zip(rows.split(real, parts), rows.split(drawn, parts)):
-        with autocast():
-            loss = phase.loss(micro, draws)
-        if not torch.isfinite(loss.total):
-            raise NonFinite(f"the loss of {phase.name} is {loss.total.item()}, stopped before its optimiser stepped")
-        (loss.total / parts).backward()
-        kept.append(loss.kept)
-        for key, value in {f"{phase.name}/loss": loss.total, **loss.logs}.items():
-            logs.setdefault(key, []).append(value.detach().float())
+    drawn = (phase.draw or gan.draw)(cut.whole(real), rng())
+    kept, said = [], []
+    with cut.buffers(gan) as part:
+        for micro, draws in cut.parts_of(real, drawn):
+            with part():
+                with autocast():
+                    loss = phase.loss(micro, draws)
+                (loss.total / cut.parts).backward()
+            kept.append(cut.team.gathered(loss.kept))
+            for key, value in {f"{phase.name}/loss": loss.total, **loss.logs}.items():
+                said.append((key, value.detach().float()))
     gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
+    values = cut.average(gan, gradients, [value for _, value in said])
+    for (key, _), value in zip(said, values):
+        logs.setdefault(key, []).append(value)
+        if key == f"{phase.name}/loss" and not torch.isfinite(value):
+            raise NonFinite(f"the loss of {phase.name} is {value.item()}, stopped before its optimiser stepped")
     norm = torch.nn.utils.get_total_norm(gradients)
     if not torch.isfinite(norm):  # a finite loss may have an infinite slope, as a gradient penalty where D is flat
         raise NonFinite(f"the gradient of {phase.name} is {norm.item()}, stopped before its optimiser stepped")

@@ -17,11 +17,14 @@ from torch import Tensor
 from ganvas import rng as random
 from ganvas.engine import checkpoint, optim
 from ganvas.engine.checkpoint import State
+from ganvas.engine.cut import cut_of
 from ganvas.engine.ema import Average, unmoved
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, duration
+from ganvas.engine.parallel import ALONE, Team
 from ganvas.engine.run import Run
 from ganvas.engine.step import Halted, NonFinite, iterate
+from ganvas.engine.synced import meet
 from ganvas.gan import GAN, Batch
 from ganvas.nets.blocks import first_blocks
 
@@ -55,10 +58,11 @@ def new_state(gan: GAN, device: torch.device) -> State:
     return State(gan, optimisers, Average(gan) if gan.has_average else None)
 
 
-def train(run: Run, state: State) -> Outcome:
+def train(run: Run, state: State, team: Team = ALONE) -> Outcome:
     """Trains until `config.images`, or until a signal asks to stop; either way the state is saved.
 
-    Bit for bit the same on the same machine, whether it ran through or was killed and resumed.
+    Bit for bit the same on the same machine, whether it ran through or was killed and resumed.  team: the processes
+    that train together; what `run` does, the first one does for all (the others have a `Silent` one).
     """
     gan, config, settings = state.gan, state.gan.config, run.settings
     device = torch.device(settings.device)
@@ -71,7 +75,10 @@ def train(run: Run, state: State) -> Outcome:
             f"warning: the average of G, which is what samples, will at the end of {config.images:,} images still be "
             f"{held:.0%} its first weights {how} or more images"
         )
-    feed = Feed(run.data, settings.seed, device, config.flip)
+    cut = cut_of(gan, team, synced=settings.sync_batch_norm)
+    if team.size > 1:
+        meet(gan, settings.sync_batch_norm)
+    feed = Feed(run.data, settings.seed, device, config.flip, (team.rank, team.size))
     autocast = (lambda: torch.autocast(device.type, torch.bfloat16)) if settings.precision == "bf16" else nullcontext
     every = {name: settings.interval(name, config.images) for name in ("checkpoint", "sample", "log", "evaluate")}
     sums: dict[str, list[Tensor]] = {}
@@ -82,7 +89,7 @@ def train(run: Run, state: State) -> Outcome:
     with (
         asked_to_stop(run.screen.answer) as stop,
         good_kept(run, gan),
-        closing(Log(run.folder, gan.images_seen)) as log,
+        closing(run.log(gan.images_seen)) as log,
     ):
         last = False
         while not last:
@@ -103,10 +110,10 @@ def train(run: Run, state: State) -> Outcome:
                     speed = shown / max(now - started, 1e-9)
                     line = f"{progress(gan, means, speed)} | step {done + 1} of {total}"
                     run.screen.show(line, False, gan.images_seen / config.images)
-                return bool(stop)
+                return team.any(bool(stop))
 
             try:
-                logs, batches = iterate(gan, real, state.optimisers, rng, autocast, renewed, state.half, asked)
+                logs, batches = iterate(gan, real, state.optimisers, rng, autocast, renewed, state.half, cut, asked)
             except Halted as halted:
                 state.half = halted.half if halted.half.steps else None
                 state.seconds = before + time.monotonic() - started
@@ -116,7 +123,9 @@ def train(run: Run, state: State) -> Outcome:
                         gan.images_seen, {"iteration": gan.iteration, "seconds": round(state.seconds, 2), **means}
                     )
                 leave(run, state, log, means)
-                return Outcome(gan.images_seen, state.seconds, stop[0], state.best)
+                return Outcome(
+                    gan.images_seen, state.seconds, team.told(lambda: [*stop, signal.SIGTERM][0]), state.best
+                )
             state.half = None
             gan.images_seen += batches * config.batch
             gan.iteration += 1
@@ -149,9 +158,9 @@ def train(run: Run, state: State) -> Outcome:
                 log.write(gan.images_seen, found)
                 if verdict.sentence:
                     run.screen.say(f"at {gan.images_seen:,} images: {verdict.sentence}")
-                if verdict.collapsed and settings.on_collapse != "warn":
+                if settings.on_collapse != "warn" and team.any(verdict.collapsed):
                     at = gan.images_seen
-                    if not roll_back(run, state):
+                    if not roll_back(run, state, team):
                         return Outcome(at, state.seconds, None, state.best, collapsed=True)
                     sums.clear()
                     last = False
@@ -194,13 +203,14 @@ def good_kept(run: Run, gan: GAN) -> Iterator[None]:
         ) from None
 
 
-def roll_back(run: Run, state: State) -> bool:
+def roll_back(run: Run, state: State, team: Team = ALONE) -> bool:
     """Back to the newest checkpoint, from before the collapse.  -> go on, with other draws? else the run is over
 
     What the run has seen of good samples stays known: best/ is on disk, and a fall is measured from the peak.
     """
     best, peak, rollbacks = state.best, state.diversity, state.rollbacks
-    path, _ = checkpoint.restore(state, run.checkpoints)
+    path = team.told(lambda: checkpoint.restore(state, run.checkpoints)[0])
+    state.share(team)
     run.write_picture(state)  # the model folder's picture is of its weights
     if run.settings.on_collapse == "stop" or rollbacks >= MOST_ROLLBACKS:
         why = "as asked" if run.settings.on_collapse == "stop" else f"after {rollbacks} roll-backs"

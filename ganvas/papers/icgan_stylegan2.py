@@ -107,7 +107,7 @@ class ICStyleGAN2(GAN[Config]):
         """E (|J^T direction| - a)^2, a its running mean (Eq. 4)"""
         c, (ws, first), noise = self.config, styles.mixed(self.G, drawn), self.G.synthesis.noise_of(drawn.noise)
         image_of, mean = partial(self.G.synthesis, noise=noise), self.memory.get_buffer("path_mean")
-        penalty, mean = path_length(image_of, ws, cast(Tensor, drawn.direction), mean, c.path_decay)
+        penalty, mean = path_length(image_of, ws, cast(Tensor, drawn.direction), mean, c.path_decay, self.over_all)
         return Loss(c.path * c.path_every * penalty, {"G/path": mean}, {"ws": first, "path_mean": mean})
 
     def D_loss(self, real: Batch, drawn: Styles) -> Loss:

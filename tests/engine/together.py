@@ -1,0 +1,112 @@
+"""Tiny runs that one process or several take alike.  As a program: one of the processes, which torch's own variables
+number; `python -m tests.engine.together FOLDER [FORM ...]` leaves what the first one has.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ganvas import rng
+from ganvas.engine import parallel
+from ganvas.engine.cut import cut_of
+from ganvas.engine.feed import Feed
+from ganvas.engine.parallel import Team
+from ganvas.engine.step import iterate
+from ganvas.engine.synced import meet
+from ganvas.engine.train import new_state
+from tests import tiny
+from tests.engine import running
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).resolve().parents[2]
+# this optimiser's first steps are smooth in the gradient: rounding stays rounding
+SMOOTH: dict[str, Any] = {"optimizer": "rmsprop_tf1", "G_lr": 0.01, "D_lr": 0.01, "batch": 8}
+# a batch norm in D or G, several kinds of draws, memory that follows all rows, what compares the rows of a batch
+FORMS: dict[str, tuple[str, dict[str, Any]]] = {
+    "wgan": ("wgan", {"D_net": "dcgan4", "D_norm": "batch", "G_net": "dcgan4", "resolution": 16, "flip": True}),
+    "wgan-gp": ("wgan-gp-acgan", {"penalty_eps": 1e-6, "augment": "diffaugment"}),
+    "biggan": ("biggan", {"augment": "ada", "lecam": 0.5, "shift_consistency": 1.0}),
+    "logan": ("logan", {}),
+    "unetgan": ("unetgan", {}),
+    "csgan": ("csgan", {"dropout": True}),
+    "icgan": ("icgan-classes", {"flip": True}),
+    "stylegan2": ("stylegan2", {"group": 2, "path_decay": 0.5, "path_every": 1, "r1_every": 1}),
+}
+
+
+def trained(form: str, team: Team, iterations: int = 2, **more: Any) -> dict[str, Tensor]:
+    """Everything that a checkpoint holds, and the last logs, after some iterations of a form."""
+    name, values = FORMS.get(form, (form, {}))
+    cut = {key: more.pop(key) for key in ("micro_batch",) if key in more}
+    gan = tiny.build(name, **{**SMOOTH, **values, **more})
+    state, data, n = new_state(gan, CPU), tiny.images(gan, 30), gan.config.batch
+    state.share(team)
+    gan.dataset_size = len(data)
+    feed = Feed(data, 0, CPU, gan.config.flip, (team.rank, team.size))
+    if team.size > 1:
+        meet(gan, batch_norm=True)
+    for _ in range(iterations):
+        origin = gan.images_seen
+        real = partial(lambda origin, k: feed.batch(origin + k * n, n), origin)
+        renewed = partial(lambda origin, batch, phase, k: feed.renewed(batch, origin + k * n, phase), origin)
+        draws = partial(rng.generator, "step", 0, gan.iteration)
+        how = cut_of(gan, team, synced=True, **cut)
+        logs, batches = iterate(gan, real, state.optimisers, draws, renewed=renewed, cut=how)
+        gan.images_seen += batches * n
+        gan.iteration += 1
+        if state.average is not None:
+            state.average.update()
+    return {**state.tensors(), **{f"logs/{key}": value for key, value in logs.items()}}
+
+
+def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
+    """So many processes of this program, to the end.  -> what the first one has, by form
+
+    run: the words of a command that they give together afterwards.
+    """
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "tests.engine.together", str(folder), ",".join(forms), *run]
+    processes = [
+        subprocess.Popen(
+            command, cwd=ROOT, stderr=subprocess.PIPE,
+            env={**os.environ, **own, "RANK": str(rank), "LOCAL_RANK": str(rank), "CUDA_VISIBLE_DEVICES": ""},
+        )
+        for rank in range(size)
+    ]  # fmt: skip
+    said = [process.communicate()[1].decode() for process in processes]
+    failed = [text for process, text in zip(processes, said) if process.returncode]
+    if failed:
+        raise RuntimeError("\n".join(failed))
+    from safetensors.torch import load_file
+
+    return {form: load_file(folder / f"{form}.safetensors") for form in forms}
+
+
+def main(folder: Path, forms: Sequence[str], run: Sequence[str]) -> int:
+    """One of the processes."""
+    torch.set_num_threads(1)
+    with parallel.joined(CPU) as team:
+        for form in forms:
+            found = trained(form, team)
+            if team.first:
+                save_file({key: value.contiguous() for key, value in found.items()}, folder / f"{form}.safetensors")
+        return running.main(run) if run else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), [form for form in sys.argv[2].split(",") if form], sys.argv[3:]))
