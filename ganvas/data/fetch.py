@@ -1,4 +1,4 @@
-"""Downloads of the classic sets from their owners, resumed, verified, and renamed only when whole.
+"""The classic sets from their owners: where they are and what they must be.  How they are fetched: downloads.py.
 
 Sizes and checksums stand here, so what arrives is the published file or nothing. The owners publish MD5; the SHA-256
 was computed on files that match it. Nothing is unpacked: `load` reads the files as they are.
@@ -6,36 +6,13 @@ was computed on files that match it. Nothing is unpacked: `load` reads the files
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import hashlib
-import http.client
-import os
-import ssl
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganvas import downloads
 from ganvas.data.build import Progress
+from ganvas.downloads import Published
 from ganvas.errors import InputError
-
-TIMEOUT = 30.0  # seconds without a byte
-TRIES = 4  # per address; each goes on where the last one stopped
-PAUSE = 0.5  # seconds before the second try, doubled for each further one
-_CHUNK = 1 << 18
-
-
-@dataclass(frozen=True)
-class Published:
-    """One file as its owner publishes it."""
-
-    name: str
-    size_bytes: int
-    md5: str
-    sha256: str
 
 
 @dataclass(frozen=True)
@@ -109,10 +86,6 @@ SETS = {
 }  # fmt: skip
 
 
-class _Gone(Exception):
-    """This address does not serve the file; trying it again is of no use."""
-
-
 def fetch(name: str, directory: Path, *, mirror: str | None = None, progress: Progress | None = None) -> list[Path]:
     """The files of a set, in `directory`; those that are there and whole are kept.
 
@@ -124,117 +97,16 @@ def fetch(name: str, directory: Path, *, mirror: str | None = None, progress: Pr
     if mirror is not None and not mirror.startswith(("http://", "https://")):
         raise InputError(f"mirror {mirror!r}, expected an address that starts with http:// or https://")
     chosen = SETS[name]
-    addresses = (mirror.rstrip("/"),) if mirror is not None else chosen.addresses
-    total = sum(file.size_bytes for file in chosen.files)
+    bases = (mirror.rstrip("/"),) if mirror is not None else chosen.addresses
+    total = sum(file.most for file in chosen.files)
     paths: list[Path] = []
     done = 0
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
+    with downloads.writing(directory):
         for file in chosen.files:
             before = done
-            report = None if progress is None else lambda here, before=before: progress(before + here, total)
-            paths.append(_one(file, addresses, directory, report))
-            done += file.size_bytes
+            report = None if progress is None else lambda here, _, before=before: progress(before + here, total)
+            paths.append(downloads.get(file, [f"{base}/{file.name}" for base in bases], directory, report))
+            done += file.most
             if progress is not None:
                 progress(done, total)
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        why = "the disk is full" if full else error.strerror or str(error)
-        raise InputError(
-            f"{directory} cannot be written: {why}; nothing was lost, run the same command again"
-        ) from error
     return paths
-
-
-def _one(file: Published, addresses: tuple[str, ...], directory: Path, report: Callable[[int], None] | None) -> Path:
-    """One file, from the first address that serves it."""
-    final, part = directory / file.name, directory / f"{file.name}.part"
-    if final.is_file() and _is_whole(final, file):
-        return final
-    troubles = []
-    for base in addresses:
-        address = f"{base}/{file.name}"
-        try:
-            _download(address, part, file, report)
-        except _Gone as error:
-            troubles.append(f"{address}: {error}")
-            continue
-        os.replace(part, final)
-        return final
-    raise InputError(
-        f"{file.name} could not be fetched ({'; '.join(troubles)}); "
-        "check the network, or name a mirror that holds the file, or put the file there yourself"
-    )
-
-
-def _download(address: str, part: Path, file: Published, report: Callable[[int], None] | None) -> None:
-    """Fill `part` until it is whole and verified. Raises _Gone when this address cannot do it."""
-    trouble = "no answer"
-    for attempt in range(TRIES):
-        if attempt:
-            time.sleep(PAUSE * 2 ** (attempt - 1))
-        fresh = not part.exists()
-        try:
-            _resume(address, part, file, report)
-        except urllib.error.HTTPError as error:
-            trouble = f"the server says {error.code} {error.reason}"
-            if error.code == 416:  # it has fewer bytes than we: what lies here is not its file
-                part.unlink(missing_ok=True)
-            elif error.code not in (408, 425, 429) and error.code < 500:
-                break
-        except urllib.error.URLError as error:
-            trouble = str(getattr(error.reason, "strerror", None) or error.reason)
-        except (TimeoutError, ConnectionError, http.client.HTTPException, ssl.SSLError) as error:
-            trouble = str(error) or type(error).__name__
-        else:
-            have = part.stat().st_size
-            if have < file.size_bytes:
-                trouble = f"the connection ended after {have} of {file.size_bytes} bytes"
-            elif _is_whole(part, file):
-                return
-            else:
-                part.unlink()
-                trouble = "what it serves is not the published file (checksum)"
-                if fresh:  # and not a resumed file whose first half came from elsewhere
-                    break
-    raise _Gone(trouble)
-
-
-def _resume(address: str, part: Path, file: Published, report: Callable[[int], None] | None) -> None:
-    """One request: ask for what is missing, append what comes. A server without ranges starts from the beginning."""
-    have = part.stat().st_size if part.is_file() else 0
-    if have == file.size_bytes:
-        return
-    if have > file.size_bytes:
-        part.unlink()
-        have = 0
-    request = urllib.request.Request(address, headers={"User-Agent": "ganvas"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-        goes_on = answer.status == 206 and answer.headers.get("Content-Range", "").startswith(f"bytes {have}-")
-        with part.open("ab" if goes_on else "wb") as out:
-            done = have if goes_on else 0
-            while chunk := answer.read(_CHUNK):
-                # A server that sends more than the published size is cut off; the checksum will tell.
-                out.write(chunk[: file.size_bytes + 1 - done])
-                done += len(chunk)
-                if report is not None:
-                    report(min(done, file.size_bytes))
-                if done > file.size_bytes:
-                    break
-            out.flush()
-            with contextlib.suppress(OSError):
-                os.fsync(out.fileno())
-
-
-def _is_whole(path: Path, file: Published) -> bool:
-    """Size and both checksums."""
-    if path.stat().st_size != file.size_bytes:
-        return False
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(1 << 20):
-            md5.update(chunk)
-            sha256.update(chunk)
-    return md5.hexdigest() == file.md5 and sha256.hexdigest() == file.sha256

@@ -36,8 +36,12 @@ def import_model(
     preset: str | None = None,
     overrides: dict[str, Any] | None = None,
     class_names: list[str] | None = None,
+    licence: str = "",
+    told: Sequence[str] = (),
 ) -> GAN:
     """Reads the files of a foreign format and writes a model folder.  -> the GAN, in evaluation mode
+
+    licence: of the weights, as far as it is known; told: further notes for the card, as where they came from.
 
     The Config is the preset's (its training fields), then what the files show, then overrides (epsilons, which no
     file holds).  Raises InputError if a file cannot be read safely, is not of the format, or does not fit; then
@@ -45,9 +49,7 @@ def import_model(
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}, expected one of {', '.join(FORMATS)}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} already exists and is not empty; pass another --out")
-    must_be_writable(out / model_folder.CONFIG)
+    must_be_new(out)
     overrides = dict(overrides or {})
     foreign = FORMATS[format](list(files), overrides)
     recipe = recipe_of(foreign, preset, overrides)
@@ -71,12 +73,20 @@ def import_model(
         class_names=gan.class_names,
         preprocessing={"resolution": recipe.config.resolution, "channels": recipe.config.channels},
         data={"name": "as published", "count": "?", "fingerprint": "unknown"},
-        notes=[f"imported from {format}: {', '.join(p.name for p in files)}", *foreign.notes],
+        notes=[f"imported from {format}: {', '.join(p.name for p in files)}", *told, *foreign.notes],
+        licence=licence,
     )
     with whole_folder(out):
         model_folder.write(gan, out, description, {"imported": "True"}, "Weights as published, not trained here")
         grid.save(grid.drawn(gan.sheet(gan.blank(1, gan.device))), out / model_folder.PICTURE)
     return gan.eval()
+
+
+def must_be_new(out: Path) -> None:
+    """Raises InputError where a model folder cannot be made."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} already exists and is not empty; pass another --out")
+    must_be_writable(out / model_folder.CONFIG)
 
 
 def recipe_of(foreign: Imported, preset: str | None, overrides: dict[str, Any]) -> Recipe:

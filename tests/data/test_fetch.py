@@ -6,59 +6,20 @@ import errno
 import hashlib
 import socket
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from ganvas import downloads
 from ganvas.data import fetch
 from ganvas.errors import InputError
 
+from ..file_server import Server
 from .make import noise
 
 module = sys.modules[fetch.__module__]  # the function of the same name hides it
 FILES = {"a.bin": noise(700_000).tobytes(), "b.bin": noise(5_000, seed=1).tobytes()}
-
-
-class Server(ThreadingHTTPServer):
-    ranges = True
-    die_after: int | None = None  # bytes of each answer
-    status: int | None = None
-    served: dict[str, bytes]
-    asked: list[tuple[str, str | None]]
-    failures = 0  # answer 503 so many times
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        name, ask = self.path.rsplit("/", 1)[-1], self.headers.get("Range")
-        self.server.asked.append((name, ask))
-        if self.server.failures:
-            self.server.failures -= 1
-            return self.send_error(503)
-        if self.server.status is not None or name not in self.server.served:
-            return self.send_error(self.server.status or 404)
-        body, start = self.server.served[name], 0
-        if ask and self.server.ranges:
-            start = int(ask.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(body):
-                return self.send_error(416)
-            self.send_response(206)
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
-        else:
-            self.send_response(200)
-        self.send_header("Content-Length", str(len(body) - start))
-        self.end_headers()
-        end = len(body) if self.server.die_after is None else start + self.server.die_after
-        self.wfile.write(body[start:end])
-        return None
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -69,16 +30,11 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         )
         for name, raw in FILES.items()
     )
-    with Server(("127.0.0.1", 0), Handler) as server:
-        server.served, server.asked = dict(FILES), []
+    with Server(dict(FILES)) as server:
         monkeypatch.setitem(module.SETS, "tiny", module._Set((f"http://127.0.0.1:{server.server_port}/x",), published))
-        monkeypatch.setattr(module, "PAUSE", 0.0)
+        monkeypatch.setattr(downloads, "PAUSE", 0.0)
         monkeypatch.setenv("no_proxy", "*")
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -190,7 +146,7 @@ def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", nowhere)
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(InputError, match=r"Name or service not known.*check the network") as caught:
         fetch("mnist", tmp_path)
@@ -199,8 +155,8 @@ def test_no_network_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_silent_server_times_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "TIMEOUT", 0.1)
-    monkeypatch.setattr(module, "PAUSE", 0.0)
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.1)
+    monkeypatch.setattr(downloads, "PAUSE", 0.0)
     monkeypatch.setenv("no_proxy", "*")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -213,7 +169,7 @@ def test_a_full_disk_is_one_line(server: Server, tmp_path: Path, monkeypatch: py
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_resume", full)
+    monkeypatch.setattr(downloads, "resume", full)
     with pytest.raises(InputError, match="cannot be written: the disk is full"):
         fetch("tiny", tmp_path)
 
