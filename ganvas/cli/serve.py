@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from ganvas.cli.arguments import MODEL, positive, say
@@ -28,7 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--read-only", action="store_true", help="no training, no evaluations: models alone")
     parser.add_argument("--device", default="auto", metavar="D", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
     parser.add_argument(
-        "--token", metavar="TEXT", help="who asks must send it (default: none on this machine, else a new one is made)"
+        "--token",
+        metavar="TEXT",
+        help="who asks must send it (default: $GANVAS_TOKEN; else none on this machine, elsewhere a new one is made)",
     )
     parser.add_argument(
         "--allow-host", nargs="+", default=[], metavar="NAME", help="other names under which this server is asked"
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
             host=args.host,
             port=args.port,
             device=args.device,
-            token=args.token,
+            token=args.token or os.environ.get("GANVAS_TOKEN") or None,
             names=args.allow_host,
             images=args.images,
             data=args.data,

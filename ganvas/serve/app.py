@@ -109,9 +109,12 @@ def create(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        threading.Thread(target=shelf.warm, daemon=True).start()  # the page answers meanwhile
+        warming = threading.Thread(target=shelf.warm, daemon=True)
+        warming.start()  # the page answers meanwhile
         yield
+        shelf.closed = True
         await anyio.to_thread.run_sync(batcher.close, SHUTDOWN_SECONDS)
+        await anyio.to_thread.run_sync(warming.join, SHUTDOWN_SECONDS)  # torch aborts a process that leaves it behind
 
     app = FastAPI(
         title="ganvas",

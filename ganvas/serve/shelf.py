@@ -145,6 +145,7 @@ class Shelf:
     def __init__(self, models: Sequence[Path], runs: Path | None, device: torch.device, loaded: int = 4) -> None:
         self.models, self.runs, self.device, self.most = list(models), runs, device, loaded
         self.lock = threading.Lock()
+        self.closed = False  # the server ends: nothing more is worked out
         self.entries: dict[str, Entry] = {}
         self.gans: OrderedDict[tuple[str, tuple[int, int]], GAN] = OrderedDict()
         self.renew()
@@ -189,6 +190,8 @@ class Shelf:
     def warm(self) -> None:
         """Works out once what the gallery asks first: the first GAN without memory costs seconds of imports."""
         for entry in list(self.entries.values()):
+            if self.closed:
+                return
             with contextlib.suppress(InputError):
                 entry.judges_pixels  # noqa: B018
 
