@@ -6,10 +6,11 @@ from functools import partial
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from ganvas.errors import InputError
+from ganvas.ops import attention
 from ganvas.ops.attention import Attention, attention_map
 from ganvas.ops.spectral import SNConv2d
 
@@ -66,3 +67,36 @@ def test_twice_differentiable():
 def test_too_few_channels():
     with pytest.raises(InputError, match="attention on 4 channels"):
         Attention(4, nn.Conv2d)
+
+
+@pytest.mark.parametrize("needed", [(True, True, True), (True, False, True)])
+def test_block_by_block_it_is_the_same(needed: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forward, backward and the derivative of backward, in blocks of 5 queries with 3 left over, against the formula."""
+    rng = torch.Generator().manual_seed(0)
+    given = [torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in ((3, 23), (3, 6), (4, 6))]
+    slope, second = (torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in ((4, 23), (3, 23)))
+
+    def differentiated() -> list[Tensor]:
+        tensors = [t.clone().requires_grad_(grad) for t, grad in zip(given, needed)]
+        learn = [t for t in tensors if t.requires_grad]
+        out = attention.attended(*tensors)
+        first = torch.autograd.grad(out, learn, slope, retain_graph=True)
+        again = torch.autograd.grad(out, learn, slope, create_graph=True)
+        return [out, *first, *again, *torch.autograd.grad((again[0] * second).sum(), learn)]
+
+    assert not attention.in_blocks(*given[:2])
+    plain = differentiated()
+    monkeypatch.setattr(attention, "LARGE", 1)
+    monkeypatch.setattr(attention, "BLOCK", 5 * 6 * 8)
+    assert attention.in_blocks(*given[:2])
+    for ours, theirs in zip(differentiated(), plain):
+        assert_close(ours, theirs)
+
+
+def test_blocks_are_for_large_maps_in_full_precision() -> None:
+    queries, keys = torch.zeros(1, 1, 64 * 64), torch.zeros(1, 1, 32 * 32)
+    assert attention.in_blocks(queries, keys)
+    assert not attention.in_blocks(queries[..., :1024], keys[..., :256])
+    assert not attention.in_blocks(queries.to("meta"), keys.to("meta"))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not attention.in_blocks(queries, keys)
