@@ -3,20 +3,20 @@
     python benchmarks/peers.py --biggan BigGAN-PyTorch --mimicry mimicry [--work cifar biggan-128 wgan-gp]
                                [--rounds 5] [--threads 1] [--precision fp32 bf16] [--json FILE] [--profile] [--alone]
 
-The folders are checkouts of ajbrock/BigGAN-PyTorch and kwotsin/mimicry (both MIT), fetched by whoever runs this; nothing
-of them is part of this repository.  An iteration is one optimiser step of each player with all that belongs to it: fakes,
-losses, penalty, backward, Adam, the average of G where the recipe has one, and on our side also the engine's checks and
-logs.  Data are noise, drawn before the clock starts.  Both start from the peer's weights, and the outputs of G and D are
-compared first.  Ratios are medians over neighbouring measurements, of processor time, so that a machine whose speed
-drifts or that others use does not decide.
+The folders are checkouts of ajbrock/BigGAN-PyTorch and kwotsin/mimicry (both MIT), fetched by whoever runs this;
+nothing of them is part of this repository.  An iteration is one optimiser step of each player with all that belongs to
+it: fakes, losses, penalty, backward, Adam, the average of G where the recipe has one, and on our side also the engine's
+checks and logs.  Data are noise, drawn before the clock starts.  Both start from the peer's weights, and the outputs of
+G and D are compared first.  Ratios are medians over neighbouring measurements, of processor time, so that a machine
+whose speed drifts or that others use does not decide.
 
 cifar: BigGAN at 32 pixels, width 64, batch 16 (launch_cifar_ema.sh).  biggan-128: width 16, batch 4 (launch_BigGAN_*).
 wgan-gp: the ResNets at 32 pixels, G 256 and D 128 wide, batch 16; of mimicry with nearest upsampling and ReLUs that are
 not in place, which is what the authors' script computes.
 
 `ceiling`: what a product of 1024 x 1024 matrices reaches here; `share`: of it, what our iteration reaches with the
-multiplications that it does.  --profile: where its time goes.  --alone: each side in a process of its own: memory at the
-peak, seconds of processor from the start of Python to the end of the first iteration, torch's own import beside it.
+multiplications that it does.  --profile: where its time goes.  --alone: each side in a process of its own: memory at
+the peak, seconds of processor from the start of Python to the end of the first iteration, torch's own import beside it.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Blocks(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         out, sums = q.new_empty(*q.shape[:2], v.shape[2]), q.new_empty(*q.shape[:2], 1)
         for n in range(len(q)):
             for part, made, log_sum in zip(*(each.split(rows(k)) for each in (q[n], out[n], sums[n]))):
@@ -96,7 +96,7 @@ class Blocks(torch.autograd.Function):
         ctx.save_for_backward(*inputs, *output)
 
     @staticmethod
-    def backward(ctx: Any, given: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, given: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, out, sums = ctx.saved_tensors
         if torch.is_grad_enabled():
             plain = torch.bmm(attention_map(q.transpose(1, 2), k), v)

@@ -71,7 +71,7 @@ def test_too_few_channels():
 
 @pytest.mark.parametrize("needed", [(True, True, True), (True, False, True)])
 def test_block_by_block_it_is_the_same(needed: tuple[bool, bool, bool], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forward, backward and the derivative of backward, in blocks of 5 queries with 3 left over, against the formula."""
+    """Forward, backward and the derivative of backward, in blocks of 5 queries and one of 3."""
     rng = torch.Generator().manual_seed(0)
     given = [torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in ((3, 23), (3, 6), (4, 6))]
     slope, second = (torch.randn(2, *shape, generator=rng, dtype=torch.float64) for shape in ((4, 23), (3, 23)))
