@@ -10,10 +10,10 @@ BIN    := $(VENV)/bin
 FIND_LINKS := $(or $(PIP_FIND_LINKS),$(shell $(PYTHON) -m pip config get global.find-links 2>/dev/null))
 UV := $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",) $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt
 
-.PHONY: demo test lint mutants test-portable test-default test-avx2 clean
+.PHONY: web demo test lint mutants test-portable test-default test-avx2 clean
 demo: $(VENV)/.core
 	$(BIN)/ganvas train wgan-gp-digits
-test: $(VENV)/.test
+test: $(VENV)/.test web
 	$(BIN)/python -m pytest -n 2
 lint: $(VENV)/.lint
 	$(BIN)/ruff check .
@@ -36,6 +36,18 @@ test-default test-avx2: $(VENV)/.test
 	done
 clean:
 	rm -rf $(VENV)
+
+# ONNX Runtime for browsers, for the test of examples/browser; without npm or a network that test says so and does not run.
+WEB := onnxruntime-web-1.23.2
+WEB_SHA256 := 0b8707d7efab9a2bea63564d66cad79e897cfd0bd627e5ae000488ffc1c45c7d
+web: | $(BIN)/uv
+	@[ -f $(VENV)/web/ort.wasm.min.mjs ] || { mkdir -p $(VENV)/web && cd $(VENV)/web && \
+	  npm pack --silent --fetch-retries=0 --fetch-timeout=60000 onnxruntime-web@$(WEB:onnxruntime-web-%=%) >/dev/null 2>&1 && \
+	  echo "$(WEB_SHA256)  $(WEB).tgz" | sha256sum -c --status && \
+	  tar xzf $(WEB).tgz --strip-components=2 package/dist/ort-wasm-simd-threaded.mjs \
+	    package/dist/ort-wasm-simd-threaded.wasm package/dist/ort.wasm.min.mjs; } || \
+	  echo "NO ONNX RUNTIME FOR BROWSERS (npm pack $(WEB)): the test of examples/browser will not run"
+	@rm -f $(VENV)/web/*.tgz
 
 $(BIN)/uv:
 	$(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install -q --disable-pip-version-check uv
