@@ -49,9 +49,9 @@ async def at_once(port: int, path: str, clients: int, requests: int) -> tuple[li
     return [answer for answers in found for answer in answers], time.monotonic() - started
 
 
-def memory(pid: int) -> float:
-    """MiB that a process holds; Linux."""
-    return int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) / 1024
+def memory(pid: int, what: str = "VmRSS") -> float:
+    """MiB that a process holds (VmHWM: has held at most); Linux."""
+    return int(re.findall(rf"{what}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0]) / 1024
 
 
 def metric(port: int, name: str) -> float:
@@ -78,13 +78,13 @@ def told(name: str, answers: list[tuple[int, float]], seconds: float, images: in
 def main() -> int:
     """-> exit status"""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", help="a model folder, or the name of a model that ships")
     parser.add_argument("--clients", type=int, default=300)
     parser.add_argument("--requests", type=int, default=3, help="of each client (default: 3)")
     parser.add_argument("--images", type=int, default=1, help="of each request (default: 1)")
     parser.add_argument("--alone", type=int, default=100, help="requests one at a time (default: 100)")
     args = parser.parse_args()
-    command = [sys.executable, "-m", "ganvas", "serve", str(args.model), "--port", "0", "--read-only"]
+    command = [sys.executable, "-m", "ganvas", "serve", args.model, "--port", "0", "--read-only"]
     server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     assert server.stderr is not None
     try:
@@ -103,7 +103,8 @@ def main() -> int:
         together = told(f"{args.clients} at once", answers, seconds, args.images)
         passes, images = metric(port, "ganvas_passes_total") - passes, metric(port, "ganvas_images_total") - images
         print(f"{images / passes:.1f} images a pass; {together / alone:.1f} times the images a second of one at a time")
-        print(f"memory of the server: {before:,.0f} MiB before, {memory(server.pid):,.0f} MiB after")
+        after, peak = memory(server.pid), memory(server.pid, "VmHWM")
+        print(f"memory of the server: {before:,.0f} MiB before, {after:,.0f} MiB after, {peak:,.0f} MiB at most")
         return int(any(status != 200 for status, _ in answers))
     finally:
         server.terminate()

@@ -26,6 +26,7 @@ from ganvas.serve.limits import Limits
 from ganvas.serve.runs import Runs
 from ganvas.serve.shelf import Entry, unused
 
+NOT_SHOWN = ("warning:", "contact", "report:", "checking:")  # of what check says: shown elsewhere, or progress
 PROJECTED = "picture"  # what a projection calls its files
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -129,7 +130,7 @@ class Training:
         assert result is not None
         report = read_json(result)
         sheet = f"/api/jobs/{job.id}/sheet" if self.sheet(job) else None
-        lines = [line for line in self.jobs.lines(job.id) if not line.startswith(("warning:", "contact", "report:"))]
+        lines = [line for line in self.jobs.lines(job.id) if not line.startswith(NOT_SHOWN)]
         return DataShown(
             id=name, checked=True, job=job.id, state=state, summary=lines[:12], sheet=sheet,
             warnings=[str(line) for line in report.get("warnings", [])][:20],

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import uvicorn
 from starlette.testclient import TestClient
 
 from ganvas.data import grid
@@ -19,7 +25,9 @@ from ganvas.models.folder import Description
 from ganvas.serve.app import create
 from ganvas.serve.guard import Guard
 from ganvas.serve.limits import Limits
+from ganvas.serve.server import listening
 from ganvas.serve.shelf import Shelf
+from ganvas.serve.training import Training
 from tests import tiny
 
 SHELF = {
@@ -56,6 +64,30 @@ def stored_instances() -> Stored:
     h = torch.nn.functional.normalize(torch.rand(6, 6), dim=1)
     said = {"features": "own", "name": network.name, "weights": network.weights_hash, "resize": "none", "size": 0}
     return Stored(h, None, said, network.state_dict())
+
+
+@contextmanager
+def served(app: object) -> Iterator[str]:
+    """The application at a free port of this machine.  -> its address"""
+    sock = listening("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))  # type: ignore[arg-type]
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+    sock.close()
+
+
+def end(training: Training) -> None:
+    """Kills the jobs that run, and waits for all."""
+    for job in training.jobs.all():
+        if training.jobs.runs(job):
+            os.kill(job.pid, signal.SIGKILL)
+    for child in list(training.jobs.children.values()):
+        child.wait()
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import uvicorn
 from PIL import Image
 
 from ganvas.client import Client
@@ -21,25 +19,10 @@ from ganvas.errors import InputError
 from ganvas.models import folder as model_folder
 from ganvas.serve.app import create
 from ganvas.serve.guard import Guard
-from ganvas.serve.server import listening
 from ganvas.serve.shelf import Shelf
+from tests.serve.conftest import served
 
 TOKEN = "a-token-of-some-length"
-
-
-@contextmanager
-def served(app: object) -> Iterator[str]:
-    """The application at a free port of this machine.  -> its address"""
-    sock = listening("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))  # type: ignore[arg-type]
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-    sock.close()
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,11 @@ from ganvas.serve.app import create
 from ganvas.serve.limits import Limits
 from ganvas.serve.shelf import Shelf
 from ganvas.serve.training import Training
-from tests.serve.conftest import SHELF
+from tests.serve.conftest import SHELF, end
 from tests.serve.test_hostile import HOSTILE, saved
 from tests.serve.test_jobs import run_folder
 
-EXAMPLES = 6  # of an address, of right requests and of wrong ones each
+EXAMPLES = 5  # of an address, of right requests and of wrong ones each
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 KNOWN = {"model": [*SHELF], "name": ["digits", "some"], "job": ["check-digits", "train-some"], "images": [10, 40]}
 FILES = [*(saved(form) for form in ("PNG", "JPEG", "WEBP", "GIF", "BMP")), *HOSTILE.values()]
@@ -50,8 +50,7 @@ def station(shelf: Shelf, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         app = create(shelf, training=training)
         with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as made:
             yield made
-    for child in list(training.jobs.children.values()):
-        child.wait()
+    end(training)
 
 
 @pytest.fixture(scope="module")

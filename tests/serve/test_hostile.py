@@ -100,9 +100,3 @@ def test_a_form_of_many_fields_or_files_is_refused(client: TestClient) -> None:
     deep = b"[" * 100_000
     headers = {"content-type": "application/json"}
     assert client.post("/api/models/big/sample", content=deep, headers=headers).status_code in (400, 422)
-
-
-@pytest.mark.parametrize("name", ["..%2f", "%00", "%2e%2e%2fbig", "big%2f..%2fbig", "é", "x" * 5000])
-def test_an_odd_name_is_no_path(client: TestClient, name: str) -> None:
-    for path in (f"/api/models/{name}", f"/api/models/{name}/card", f"/api/models/{name}/picture", f"/static/{name}"):
-        assert client.get(path).status_code == 404

@@ -1,4 +1,6 @@
-"""The page in a real browser, against a real server: every flow, on a desk and on a phone, with mouse and keyboard.
+"""The page in a real browser, against a real server: every flow with mouse and keyboard, on a phone where it differs.
+
+Most flows ask a server in a thread of this process; the one that is killed is a process, and so are all jobs.
 
 It needs Debian's chromium (`apt-get install --no-install-recommends chromium`).  Where that is missing these tests do
 not run, and a warning says so.  GANVAS_SCREENSHOTS=DIR keeps a picture of each screen, to be looked at.
@@ -8,22 +10,32 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 import urllib.request
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from ganvas.cli import main
 from ganvas.models import zoo
-from tests.serve.conftest import SHELF, write
+from ganvas.serve import jobs as jobs_module
+from ganvas.serve.app import create
+from ganvas.serve.guard import Guard
+from ganvas.serve.limits import Limits
+from ganvas.serve.shelf import Shelf
+from ganvas.serve.training import Training
+from tests.serve.conftest import SHELF, end, served
 
 CHROMIUM = Path("/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,7 +64,8 @@ class Server:
         self.address, self.port = found[0], int(found[1])
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
+        if self.process.poll() is None:
+            self.process.send_signal(number)
         code = self.process.wait(60)
         assert self.process.stderr is not None
         self.process.stderr.close()
@@ -60,19 +73,66 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs that holds the models."""
     folder = tmp_path_factory.mktemp("station") / "runs"
-    for name, kind in SHELF.items():
-        write(kind, folder / name)
+    shutil.copytree(models, folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def server(runs: Path) -> Iterator[Server]:
-    made = Server(runs)
-    yield made
-    if made.process.poll() is None:
-        assert made.end() in (0, 143, -signal.SIGTERM)
+def address(runs: Path) -> Iterator[str]:
+    """Of a server that may start jobs."""
+    shelf = Shelf([], runs, torch.device("cpu"), loaded=len(SHELF))
+    training = Training(runs, [], Limits(), "cpu")
+    with pytest.MonkeyPatch.context() as patch, served(create(shelf, training=training)) as found:
+        patch.setenv("OMP_NUM_THREADS", "1")  # of the jobs
+        yield f"{found}/"
+    end(training)
+
+
+@pytest.fixture
+def start(runs: Path) -> Iterator[Callable[..., Server]]:
+    """Starts servers as processes; none of them, and none of their jobs, outlives the test."""
+    made: list[Server] = []
+
+    def started(port: int = 0) -> Server:
+        made.append(Server(runs, port))
+        return made[-1]
+
+    yield started
+    for server in made:
+        server.end(signal.SIGKILL)
+    end(Training(runs, [], Limits(), "cpu"))
+
+
+WAITS = """import sys
+from multiprocessing.connection import Client
+with Client(sys.argv[1]) as asked:
+    asked.send(sys.argv[2:])
+    sys.exit(asked.recv())"""
+
+
+@pytest.fixture
+def commands_run_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A job is a process that waits while this one, which has imported everything, runs its command."""
+    listener = Listener(family="AF_UNIX")
+
+    def work() -> None:
+        while True:
+            with listener.accept() as asked:
+                if not (arguments := asked.recv()):
+                    return
+                asked.send(main(arguments))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    monkeypatch.setattr(jobs_module, "COMMAND", (sys.executable, "-c", WAITS, str(listener.address)))
+    yield
+    with Client(listener.address) as asked:
+        asked.send([])
+    thread.join(60)
+    listener.close()
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +144,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(params=["desk"])
-def page(request: pytest.FixtureRequest, browser: Any, server: Server) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Page]:
     """A page that fails the test for an error in its console or a request to another machine."""
     phone = request.param == "phone"
     size = {"width": 390, "height": 780} if phone else {"width": 1280, "height": 860}
@@ -94,7 +154,7 @@ def page(request: pytest.FixtureRequest, browser: Any, server: Server) -> Iterat
     wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-    own = (server.address, "blob:", "data:", "about:")
+    own = ("http://127.0.0.1:", "blob:", "data:", "about:")
     made.on("request", lambda one: None if one.url.startswith(own) else wrong.append(one.url))
     made.wrong = wrong  # type: ignore[attr-defined]
     yield made
@@ -114,6 +174,11 @@ def shot(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}-{width}.png", full_page=True)
 
 
+DROPPED = """bytes => {
+  const held = new DataTransfer();
+  held.items.add(new File([new Uint8Array(bytes)], "in.png", { type: "image/png" }));
+  return held;
+}"""
 DATA = "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
 
 
@@ -137,10 +202,10 @@ def size(path: Path) -> tuple[int, int]:
 
 
 @both
-def test_gallery_and_samples(page: Page, server: Server, tmp_path: Path) -> None:
-    page.goto(server.address)
+def test_gallery_and_samples(page: Page, address: str, tmp_path: Path) -> None:
+    page.goto(address)
     expect(page.get_by_role("heading", name="Models")).to_be_visible()
-    expect(page.locator(".card")).to_have_count(len(SHELF) + len(zoo.names()))  # those in runs/, and those that ship
+    expect(page.locator(".card")).to_have_count(len(SHELF))
     shot(page, "gallery")
     page.get_by_role("link", name="big", exact=True).click()
     expect(page.locator(".tile")).to_have_count(16)
@@ -176,8 +241,8 @@ def test_gallery_and_samples(page: Page, server: Server, tmp_path: Path) -> None
 
 
 @both
-def test_between_four_seeds(page: Page, server: Server) -> None:
-    page.goto(f"{server.address}#/model/big?tab=mix&corners=1,2,3,4&u=0&v=0")
+def test_between_four_seeds(page: Page, address: str) -> None:
+    page.goto(f"{address}#/model/big?tab=mix&corners=1,2,3,4&u=0&v=0")
     pad = page.locator(".pad")
     expect(pad).to_be_visible()
     corner = changed(page, ".pad canvas")
@@ -207,9 +272,9 @@ def test_between_four_seeds(page: Page, server: Server) -> None:
 
 
 @both
-def test_photo_in_photo_out(page: Page, server: Server, tmp_path: Path) -> None:
+def test_photo_in_photo_out(page: Page, address: str, tmp_path: Path) -> None:
     Image.effect_noise((40, 30), 80).convert("RGB").save(tmp_path / "in.png")
-    page.goto(f"{server.address}#/model/pairs")
+    page.goto(f"{address}#/model/pairs")
     page.get_by_label("A picture to translate").set_input_files(tmp_path / "in.png")
     slider = page.get_by_label("Share of the picture that shows before")
     expect(slider).to_have_value("50")
@@ -229,10 +294,11 @@ def test_photo_in_photo_out(page: Page, server: Server, tmp_path: Path) -> None:
     page.wrong[:] = [text for text in page.wrong if "400" not in text]  # type: ignore[attr-defined]
 
 
-def test_more_like_this(page: Page, server: Server, tmp_path: Path) -> None:
+def test_more_like_this(page: Page, address: str, tmp_path: Path) -> None:
     Image.effect_noise((30, 20), 80).convert("RGB").save(tmp_path / "in.png")
-    page.goto(f"{server.address}#/model/instances?tab=like&n=4")
-    page.get_by_label("More like this picture").set_input_files(tmp_path / "in.png")
+    page.goto(f"{address}#/model/instances?tab=like&n=4")
+    dropped = page.evaluate_handle(DROPPED, list((tmp_path / "in.png").read_bytes()))
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
     expect(page.get_by_label("Like the picture, seed 3")).to_be_visible()
     shot(page, "like")
     with page.expect_download() as got:
@@ -240,9 +306,10 @@ def test_more_like_this(page: Page, server: Server, tmp_path: Path) -> None:
     assert len(zipfile.ZipFile(got.value.path()).namelist()) == 4
 
 
-def test_a_picture_back_to_a_code(page: Page, server: Server, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("commands_run_here")
+def test_a_picture_back_to_a_code(page: Page, address: str, tmp_path: Path) -> None:
     Image.effect_noise((8, 8), 80).save(tmp_path / "in.png")
-    page.goto(f"{server.address}#/model/big?tab=project")
+    page.goto(f"{address}#/model/big?tab=project")
     page.get_by_label("Steps").fill("3")
     page.get_by_label("A picture to look for").set_input_files(tmp_path / "in.png")
     expect(page.get_by_text("Mean squared difference")).to_be_visible()
@@ -253,10 +320,9 @@ def test_a_picture_back_to_a_code(page: Page, server: Server, tmp_path: Path) ->
     assert got.value.path().stat().st_size > 8
 
 
-@both
-def test_the_judge(page: Page, server: Server, tmp_path: Path) -> None:
+def test_the_judge(page: Page, address: str, tmp_path: Path) -> None:
     Image.effect_noise((8, 8), 80).save(tmp_path / "in.png")
-    page.goto(f"{server.address}#/model/judging?tab=judge")
+    page.goto(f"{address}#/model/judging?tab=judge")
     first = changed(page, "figure canvas")
     page.get_by_role("button", name="Next seed").click()
     second = changed(page, "figure canvas", first)
@@ -266,8 +332,8 @@ def test_the_judge(page: Page, server: Server, tmp_path: Path) -> None:
     shot(page, "judge")
 
 
-def test_tabs_theme_and_links_by_keyboard(page: Page, server: Server) -> None:
-    page.goto(f"{server.address}#/model/judging")
+def test_tabs_theme_and_links_by_keyboard(page: Page, address: str) -> None:
+    page.goto(f"{address}#/model/judging")
     page.get_by_role("tab", name="Samples").focus()
     page.keyboard.press("ArrowRight")
     expect(page.get_by_role("tab", name="Between")).to_be_focused()
@@ -285,14 +351,40 @@ def test_tabs_theme_and_links_by_keyboard(page: Page, server: Server) -> None:
     expect(page.get_by_role("heading", name="API")).to_be_visible()
     expect(page.locator("summary").first).to_be_visible()
     shot(page, "api")
-    page.goto(f"{server.address}#/model/points")
+    page.goto(f"{address}#/model/points")
     expect(page.get_by_alt_text("500 points")).to_be_visible()
     nameless = "e => e.filter(x => !(x.labels?.length || x.getAttribute('aria-label') || x.textContent.trim())).length"
     assert page.eval_on_selector_all("input, select, button, a", nameless) == 0
 
 
+@pytest.mark.usefixtures("commands_run_here")
+def test_scores_are_measured_from_the_page(page: Page, address: str) -> None:
+    page.goto(f"{address}#/model/points?tab=evaluate")
+    expect(page.get_by_text("No score yet")).to_be_visible()
+    page.get_by_label("Data to measure against").select_option("mog1d")
+    page.get_by_label("Samples").fill("100")
+    page.get_by_label("Metrics").fill("wasserstein, modes")
+    page.get_by_role("button", name="Measure").click()
+    expect(page.get_by_text("Measuring against mog1d")).to_be_visible()
+    page.reload()  # who comes back finds the job that runs
+    expect(page.get_by_text("Measuring against mog1d")).to_be_visible()
+    expect(page.get_by_role("cell", name="Wasserstein-1", exact=True)).to_be_visible()
+    expect(page.get_by_role("cell", name="mog1d train, 100 samples against 100000, no features").first).to_be_visible()
+    shot(page, "scores")
+    page.get_by_role("tab", name="About").click()
+    expect(page.get_by_role("cell", name="Wasserstein-1", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.get_by_text("Wasserstein-0")).to_be_visible()  # on its card in the gallery
+
+
 @pytest.mark.timeout(900)
-def test_a_run_from_the_page_outlives_a_killed_server(page: Page, server: Server, runs: Path) -> None:
+def test_a_run_from_the_page_outlives_a_killed_server(page: Page, start: Callable[..., Server]) -> None:
+    server = start()
+    page.goto(server.address)
+    expect(page.locator(".card")).to_have_count(len(SHELF) + len(zoo.names()))  # no model was named: all in runs/ too
+    ships = page.locator(".card", has=page.get_by_role("link", name="icgan-digits", exact=True))
+    for text in ("IC-GAN (Casanova et al. 2021", "FD-own", "samples against 1797", "Licence: Apache-2.0"):
+        expect(ships).to_contain_text(text)
     page.goto(f"{server.address}#/runs")
     page.get_by_role("button", name="Check them").click()
     expect(page.get_by_text("✓ checked")).to_be_visible()
@@ -301,15 +393,15 @@ def test_a_run_from_the_page_outlives_a_killed_server(page: Page, server: Server
     shot(page, "start")
     page.get_by_role("button", name="Start training").click()
     facts = page.locator(".facts")
-    expect(facts).to_contain_text("running")
-    expect(page.locator(".chart").first).to_be_visible()
+    expect(facts).to_contain_text("running", timeout=3 * PATIENCE)
+    expect(page.locator(".chart").first).to_be_visible(timeout=3 * PATIENCE)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
-    again = Server(runs, server.port)
-    server.process = again.process
+    again = start(server.port)
     seen = int(facts.inner_text().split("·")[2].split(" of ")[0].replace(",", ""))
     counted = "document.querySelector('.facts').innerText.split('·')[2].split(' of ')[0].replaceAll(',', '')"
     page.wait_for_function(f"() => Number({counted}) > {seen}")  # the page goes on by itself, and so did the run
     expect(facts).to_contain_text("running")
+    expect(facts).to_contain_text("left")
     shot(page, "run")
     page.get_by_role("button", name="Save and stop").click()
     expect(facts).to_contain_text("stopped")
@@ -322,30 +414,22 @@ def test_a_run_from_the_page_outlives_a_killed_server(page: Page, server: Server
     page.goto(f"{server.address}#/runs")
     expect(page.locator(".card")).to_contain_text("stopped")
     shot(page, "runs")
+    page.goto("about:blank")  # which asks nothing more
     page.wrong[:] = [text for text in page.wrong if "ERR_CONNECTION" not in text]  # type: ignore[attr-defined]
-
-
-def test_a_page_with_a_token_signs_in(browser: Any, runs: Path) -> None:
-    token = "a-token-of-some-length"
-    options = ["--runs", str(runs), "--port", "0", "--device", "cpu", "--token", token]
-    command = [sys.executable, "-m", "ganvas", "serve", *options]
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
-    assert process.stderr is not None
-    address = re.search(r"http://\S+/", process.stderr.readline())[0]  # type: ignore[index]
-    page = browser.new_context().new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(address)
-    expect(page.get_by_role("alert")).to_contain_text("token missing or wrong")
-    page.get_by_label("Token").fill(token)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.locator(".card").first).to_be_visible()
-    assert token not in page.url
-    expect(page.locator(".card img").first).to_have_js_property("complete", True)
-    started = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    process.wait(60)
-    process.stderr.close()
-    assert time.monotonic() - started < 60
+    assert again.end() in (0, 143, -signal.SIGTERM)
     with pytest.raises(OSError, match="refused"):
-        urllib.request.urlopen(address, timeout=5)
+        urllib.request.urlopen(again.address, timeout=5)
+
+
+def test_a_page_with_a_token_signs_in(page: Page, models: Path) -> None:
+    token = "a-token-of-some-length"
+    with served(create(Shelf([], models, torch.device("cpu")), guard=Guard(token=token))) as address:
+        page.goto(address)
+        expect(page.get_by_role("alert")).to_contain_text("token missing or wrong")
+        page.get_by_label("Token").fill(token)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator(".card").first).to_be_visible()
+        assert token not in page.url
+        expect(page.locator(".card img").first).to_have_js_property("complete", True)
+        page.goto("about:blank")
+    page.wrong[:] = [text for text in page.wrong if "401" not in text]  # type: ignore[attr-defined]

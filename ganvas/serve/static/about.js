@@ -2,6 +2,7 @@
 
 import { ask } from "/static/api.js";
 import { h } from "/static/dom.js";
+import { scores } from "/static/evaluate.js";
 
 export function about(model) {
   const card = h("pre", { tabIndex: 0, "aria-label": "Card" }, "…");
@@ -15,18 +16,7 @@ export function about(model) {
     : `curl -o out.png -F file=@photo.jpg '${location.origin}/api/models/${model.id}/translate?to=b'`;
   return [h("div", {},
     h("div", { className: "scroll" }, h("table", {}, h("tbody", {}, rows.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value)))))),
-    h("h2", {}, "Scores"), scores(model),
+    h("h2", {}, "Scores"), scores(model.scores),
     h("h2", {}, "Use it"), h("pre", {}, `${model.example}\n${call}`),
     h("h2", {}, "Card"), card)];
-}
-
-function scores(model) {
-  if (!model.scores.length) return h("p", { className: "faint" }, "No score lies in the folder: ganvas evaluate MODEL --data DATA --json MODEL/scores.json");
-  const protocol = (p) => `${p.reference ?? ""} ${p.split ?? ""}, ${p.sample_count ?? 0} samples against ${p.reference_count ?? 0}, ` +
-    `${p.features ? `features ${p.features}` : "no features"}${p.truncation ? `, truncation ${p.truncation}` : ""}`;
-  return h("div", { className: "scroll" }, h("table", {},
-    h("thead", {}, h("tr", {}, ["Score", "Value", "Protocol"].map((text) => h("th", { scope: "col" }, text)))),
-    h("tbody", {}, model.scores.map((score) => h("tr", {}, h("td", {}, score.name),
-      h("td", {}, `${score.value?.toPrecision(4)}${score.spread ? ` ± ${score.spread.toPrecision(2)}` : ""}`),
-      h("td", { className: "small" }, protocol(score.protocol)))))));
 }

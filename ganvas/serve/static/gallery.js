@@ -2,6 +2,7 @@
 
 import { json } from "/static/api.js";
 import { h, notice } from "/static/dom.js";
+import { protocolOf, valueOf } from "/static/evaluate.js";
 
 export const sizeOf = (model) =>
   model.size ? `${model.size.width}×${model.size.height}, ${model.size.channels === 1 ? "grey" : "colour"}` : `points of ${model.points}`;
@@ -29,7 +30,7 @@ function card(model) {
           ...model.abilities.filter((a) => ["translate", "judge", "like", "project"].includes(a)), model.data]
           .filter(Boolean).map((text) => h("li", {}, text))),
       h("p", { className: "small" }, score
-        ? `${score.name} ${score.value?.toPrecision(4)} against ${score.protocol.reference} (${score.protocol.sample_count} samples)`
+        ? [h("strong", {}, `${score.name} ${valueOf(score)}`), h("br"), h("span", { className: "faint" }, protocolOf(score.protocol))]
         : model.best ? `While training: ${model.best}` : "No score yet"),
       h("p", { className: "faint small" }, `Licence: ${model.licence ?? "not stated"}`)));
 }

@@ -53,5 +53,5 @@ export function judge(model, state, remember) {
     dropzone("A picture of your own", upload));
   draw();
   return [h("div", { className: "studio" },
-    h("div", {}, trouble, h("div", { className: "charts" }, figure(pictures[0], "Image"), figure(pictures[1], "Map: white real, black fake"), figure(both, "Both"))), panel)];
+    h("div", {}, trouble, h("div", { className: "charts trio" }, figure(pictures[0], "Image"), figure(pictures[1], "Map: white real, black fake"), figure(both, "Both"))), panel)];
 }

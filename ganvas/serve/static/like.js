@@ -31,6 +31,7 @@ export function like(model, state, remember) {
         .map((canvas, i) => { canvas.setAttribute("role", "img"); canvas.setAttribute("aria-label", `Like the picture, seed ${first + i}`); return canvas; }));
       grid.style.setProperty("--columns", columns);
       stage.replaceChildren(grid);
+      stage.scrollIntoView({ block: "nearest" });
       say(`${n} images like the picture`);
     } catch (error) {
       if (error.name === "AbortError") throw error;
@@ -47,7 +48,7 @@ export function like(model, state, remember) {
 
   function choose(file) {
     source = file;
-    given.replaceChildren(h("img", { className: "picture", src: URL.createObjectURL(file), alt: "The picture that was given" }));
+    given.replaceChildren(h("img", { className: `picture field ${pixelated(model) ? "pixels" : ""}`, src: URL.createObjectURL(file), alt: "The picture that was given" }));
     draw();
   }
 
@@ -56,8 +57,8 @@ export function like(model, state, remember) {
   }
 
   const panel = h("form", { className: "panel", "aria-label": "Settings", onsubmit: (event) => event.preventDefault() },
-    dropzone("More like this picture", choose), given, field("First seed", seed), field("How many", count),
+    dropzone("More like this picture", choose), h("div", {}, "\u00a0"), given, field("First seed", seed), field("How many", count),
     conditions(model, state, change, { one: true }).map(([label, input, more]) => h("div", {}, field(label, input), more)),
     h("button", { type: "button", className: "quiet", onclick: zip }, "↓ ZIP"));
-  return [h("div", { className: "studio" }, stage, panel)];
+  return [h("div", { className: "studio given" }, stage, panel)];
 }

@@ -48,11 +48,12 @@ export function project(model, state, remember) {
         h("a", { className: "button quiet", href: `/api/jobs/${job}/image`, download: `${model.id}-projection.png` }, "↓ PNG"),
         h("a", { className: "button quiet", href: `/api/jobs/${job}/code`, download: `${model.id}-code.safetensors` }, "↓ Code")),
       h("p", { className: "small faint" }, "The code file goes on in the terminal: ganvas sample MODEL --code FILE"));
+    stage.scrollIntoView({ block: "nearest" });
     say("Found");
   }
 
   const parts = conditions(model, state, remember, { one: true }).filter(([label]) => label === "Class");
   const panel = h("form", { className: "panel", "aria-label": "Settings", onsubmit: (event) => event.preventDefault() },
     dropzone("A picture to look for", begin), h("div", {}, "\u00a0"), parts.map(([label, input]) => field(label, input)), field("Steps", steps));
-  return [h("div", { className: "studio" }, stage, panel), () => clearTimeout(waiting)];
+  return [h("div", { className: "studio given" }, stage, panel), () => clearTimeout(waiting)];
 }

@@ -95,7 +95,7 @@ export async function run(name) {
     h("a", { className: "button quiet link", href: `#/model/${encodeURIComponent(name)}` }, "Open in the studio")),
   h("div", { className: "facts" }), h("div", { className: "controls" }), trouble);
   const pictures = h("section", { "aria-label": "Pictures" }, h("h2", {}, "Pictures"), picture,
-    h("div", { className: "row" }, play, film, when), field("Place in the film", seek));
+    h("div", { className: "row controls-of-film" }, play, film, when), field("Place in the film", seek));
   await renew();
   return [h("section", {}, head, h("h2", {}, "What the watch says"), words, pictures, h("h2", {}, "Curves"), curves),
     () => { clearTimeout(timer); clearInterval(playing); }];

@@ -96,7 +96,7 @@ async function starting(place) {
       go.disabled = !found.checked;
       checks.replaceChildren(
         found.checked ? h("p", { className: "good small" }, "✓ checked") : h("p", { className: "small" }, running ? "Looking the data over …" : "These data have not been checked yet."),
-        ...found.summary.map((line) => h("p", { className: "small faint" }, line)),
+        h("ul", { className: "plain small faint" }, found.summary.map((line) => h("li", {}, line))),
         ...found.warnings.map((line) => h("p", { className: "small warn" }, line)),
         ...(found.sheet ? [h("a", { href: found.sheet, target: "_blank", className: "small" }, "Contact sheet")] : []),
         ...(found.job || found.checked ? [] : []),

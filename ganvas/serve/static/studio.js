@@ -5,6 +5,7 @@ import { copyText, h, notice, say } from "/static/dom.js";
 import { sizeOf } from "/static/gallery.js";
 import { about } from "/static/about.js";
 import { between } from "/static/between.js";
+import { evaluate } from "/static/evaluate.js";
 import { judge } from "/static/judge.js";
 import { like } from "/static/like.js";
 import { project } from "/static/project.js";
@@ -18,13 +19,14 @@ const TABS = [
   ["project", "Project", project],
   ["judge", "Judge", judge],
   ["translate", "Translate", translate],
+  ["evaluate", "Scores", evaluate],
   ["about", "About", about],
 ];
 
 export async function studio(name, query) {
   const model = await json(`/api/models/${encodeURIComponent(name)}`);
-  const tabs = TABS.filter(([key]) => key === "about" || model.abilities.includes(key))
-    .filter(([key]) => model.size || ["sample", "about"].includes(key));
+  const tabs = TABS.filter(([key]) => ["evaluate", "about"].includes(key) || model.abilities.includes(key))
+    .filter(([key]) => model.size || ["sample", "evaluate", "about"].includes(key));
   const panel = h("div", { role: "tabpanel", id: "panel", tabIndex: -1 });
   const state = new URLSearchParams(query);
   const remember = (changes) => {
@@ -66,7 +68,7 @@ export async function studio(name, query) {
   } }, "Copy link");
   const page = h("section", {},
     h("div", { className: "row" }, h("div", { className: "grow" }, h("h1", {}, model.id),
-      h("p", { className: "faint" }, `${model.title} · ${sizeOf(model)}${model.data ? ` · ${model.data}` : ""}`)), link),
+      h("p", { className: "faint" }, [model.title, sizeOf(model), model.data, `licence ${model.licence ?? "not stated"}`].filter(Boolean).join(" · "))), link),
     h("div", { className: "tabs", role: "tablist", "aria-label": "What to do" }, buttons), panel);
   open(state.get("tab") ?? tabs[0][0]);
   return [page, () => close()];
@@ -89,7 +91,7 @@ export function conditions(model, state, changed, options = {}) {
   const said = h("output", { className: "small" });
   const shown = () => { said.textContent = on.checked ? Number(range.value).toFixed(2) : "off"; };
   shown();
-  parts.push(["Truncation: less variety, cleaner images", range, h("span", { className: "row" }, on, said)]);
+  parts.push(["Truncation: less variety, cleaner images", range, h("span", { className: "row toggle" }, on, said)]);
   return parts;
 }
 

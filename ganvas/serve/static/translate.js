@@ -24,7 +24,8 @@ export function dropzone(text, chosen) {
 // Two pictures over each other, with a slider between them.
 export function compare(before, after, look) {
   const result = h("img", { src: after, alt: "After", className: look });
-  const original = h("img", { src: before, alt: "Before", className: "after" });
+  const original = h("img", { src: before, alt: "Before", className: "after",
+    onload: () => original.classList.toggle("pixels", original.naturalWidth <= 64) });
   const line = h("div", { className: "line" });
   const slider = h("input", { type: "range", min: 0, max: 100, value: 50, "aria-label": "Share of the picture that shows before",
     oninput: () => place() });
@@ -49,6 +50,7 @@ export function translate(model, state, remember) {
       result = await send(address, source, signal);
       const look = pixelated(model) && (state.get("size") ?? "model") === "model" ? "pixels" : "";
       stage.replaceChildren(compare(URL.createObjectURL(source), URL.createObjectURL(result), look));
+      stage.scrollIntoView({ block: "nearest" });
       get.disabled = false;
       say("Translated");
     } catch (error) {
@@ -72,5 +74,5 @@ export function translate(model, state, remember) {
     field("Direction", pick([["b", "A to B"], ["a", "B to A"]], "to", "b")),
     field("Size", pick([["model", `as trained, ${model.size.width}×${model.size.height}`], ["own", "the picture's own"]], "size", "model")),
     get);
-  return [h("div", { className: "studio" }, stage, panel)];
+  return [h("div", { className: "studio given" }, stage, panel)];
 }
