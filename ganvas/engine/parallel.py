@@ -180,9 +180,11 @@ def joined(device: torch.device) -> Iterator[Team]:
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     with spoken():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=GRADIENTS)
+        store, rank, size = next(iter(dist.rendezvous("env://")))
+        store = dist.PrefixStore(f"start {restarts()}", store)  # a store may outlive processes: theirs are other names
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=GRADIENTS)
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
     team = Team(rank, size, int(os.environ.get("LOCAL_RANK", rank)), control)
     _CURRENT.append(team)

@@ -55,6 +55,7 @@ def trained(form: str, team: Team, iterations: int = 2, **more: Any) -> dict[str
     feed = Feed(data, 0, CPU, gan.config.flip, (team.rank, team.size))
     if team.size > 1:
         meet(gan, batch_norm=True)
+    logs: dict[str, Tensor] = {}
     for _ in range(iterations):
         origin = gan.images_seen
         real = partial(lambda origin, k: feed.batch(origin + k * n, n), origin)
