@@ -20,7 +20,7 @@ from ganvas.engine.checkpoint import State
 from ganvas.engine.cut import cut_of
 from ganvas.engine.estimate import Estimate
 from ganvas.engine.log import Screen
-from ganvas.engine.parallel import Team, joined, own_device
+from ganvas.engine.parallel import ALONE, Team, joined, own_device
 from ganvas.engine.rehearsal import Cost
 from ganvas.engine.run import Run, Settings, Silent
 from ganvas.engine.step import NonFinite
@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 
+MEMORY = ("micro_batch", "recompute")  # settings of memory alone, which a resumed run may change
+
+
 def load(model: str | Path, device: str | None = None) -> GAN:
     """The GAN of a model folder, of a model that ships, or of "user/name" on the Hugging Face hub.
 
@@ -75,7 +78,8 @@ def dry_run(recipe: Recipe, settings: Settings) -> tuple[dict[str, int], Estimat
     noise = PAPERS[recipe.paper].reads == "images"
     data = None if noise else load_data(recipe.paper, settings, recipe.config, Screen())
     paper = costs.on_paper(recipe, torch.device(settings.device))
-    return recipe.on_meta().parameter_counts(), paper, costs.cost(recipe, settings, data)
+    settings = settled(recipe, settings, data, Screen(), ALONE)
+    return recipe.on_meta().parameter_counts(), paper, costs.cost(shared(recipe, settings, ALONE), settings, data)
 
 
 def must_be_trainable(recipe: Recipe, settings: Settings) -> None:
@@ -115,8 +119,11 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     with joined(device) as team, _new_folder(out) if team.first else nullcontext(), enough_memory(settings.device):
         data = team.in_turn(lambda: load_data(recipe.paper, settings, recipe.config, screen))
         must_be_alike(team, data)
+        settings = team.told(lambda: settled(recipe, settings, data, screen, team)).model_copy(
+            update={"device": settings.device}
+        )
         if team.first:
-            screen.say(costs.said(costs.cost(shared(recipe, team), settings, data), settings.device))
+            screen.say(costs.said(costs.cost(shared(recipe, settings, team), settings, data), settings.device))
         gan = recipe.build(settings.seed)
         if settings.source:
             names = data.class_names if recipe.config.num_classes else []
@@ -136,12 +143,23 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         return to_the_end(run, state, team)
 
 
-def shared(recipe: Recipe, team: Team) -> Recipe:
-    """What one process of a team does of a recipe: for counting what it costs."""
-    if team.size == 1:
+def settled(recipe: Recipe, settings: Settings, data: Dataset | None, screen: Screen, team: Team) -> Settings:
+    """The settings with the rows that fit, where they are to be found."""
+    if settings.micro_batch != "auto":
+        return settings
+    rows = costs.micro_batch(recipe, settings, data, team.size, team.here)
+    screen.say(f"micro-batch: {rows} of the {recipe.config.batch // team.size} rows of a process at a time")
+    return settings.model_copy(update={"micro_batch": rows})
+
+
+def shared(recipe: Recipe, settings: Settings, team: Team) -> Recipe:
+    """What one process of a team does of a recipe, in the parts that it takes: for counting what it costs."""
+    assert settings.micro_batch != "auto", "to be settled before"
+    if team.size == 1 and not settings.micro_batch:
         return recipe
     c = recipe.config
-    batch, parts = c.batch // team.size, cut_of(recipe.on_meta(), team).parts
+    parts = cut_of(recipe.on_meta(), team, settings.micro_batch, settings.sync_batch_norm).parts
+    batch = c.batch // team.size
     part = {"batch": batch, "accumulate": parts, "images": max(c.images // team.size, 1)}
     return Recipe(recipe.paper, recipe.preset, c.model_copy(update=part))
 
@@ -191,7 +209,8 @@ def enough_memory(device: str) -> Iterator[None]:
         if not typed and "can't allocate memory" not in str(error):
             raise
         raise InputError(
-            f"not enough memory on {device}; lower --batch, split it with --set accumulate=2, or narrow the networks"
+            f"not enough memory on {device}; pass --micro-batch auto or --recompute, lower --batch, "
+            "or narrow the networks"
         ) from error
 
 
@@ -234,7 +253,7 @@ def _resume(
     different = [
         f"{k}: the run has {recorded.get(k)!r}, asked for {v!r}"
         for k, v in changes.items()
-        if recorded.get(k) != v and k != "data"
+        if recorded.get(k) != v and k not in ("data", *MEMORY)
     ]
     if different:
         raise InputError("resuming keeps the recipe; " + "; ".join(different) + ". Leave these out, or start a new run")
@@ -246,8 +265,7 @@ def _resume(
         config = configure(type(config), {**config.counting(), "images": images})
     if device is not None or team.size > 1:
         settings = settings.model_copy(update={"device": str(own_device(choose_device(device)))})
-    if "data" in changes:
-        settings = settings.model_copy(update={"data": changes["data"]})
+    settings = settings.model_copy(update={k: v for k, v in changes.items() if k in ("data", *MEMORY)})
     made = Recipe(description.paper, description.preset or description.paper, config)
     data = team.in_turn(lambda: load_data(made.paper, settings, config, screen))
     if data.fingerprint != description.data.get("fingerprint"):
@@ -255,6 +273,9 @@ def _resume(
             f"{settings.data} no longer holds what this run was trained on: it has {counted(_facts(data))}, "
             f"the run saw {counted(description.data)}; put them back, name their place with --data, or start a new run"
         )
+    settings = team.told(lambda: settled(made, settings, data, screen, team)).model_copy(
+        update={"device": settings.device}
+    )
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
     path, problems = team.told(lambda: checkpoint.restore(state, out / "checkpoints"))
     state.share(team)

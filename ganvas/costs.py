@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from functools import lru_cache
@@ -13,11 +14,13 @@ import torch
 from ganvas.config import Config
 from ganvas.data import Dataset, Images
 from ganvas.engine.estimate import Estimate, estimate
+from ganvas.engine.feed import Feed
 from ganvas.engine.log import Screen, duration
 from ganvas.engine.memory import available, resident
-from ganvas.engine.rehearsal import Clock, Cost, rehearse
+from ganvas.engine.recompute import recompute
+from ganvas.engine.rehearsal import Clock, Cost, one_step, rehearse
 from ganvas.engine.run import Run, Settings
-from ganvas.engine.step import NonFinite
+from ganvas.engine.step import NonFinite, freeze_all_but
 from ganvas.engine.train import new_state
 from ganvas.errors import InputError
 from ganvas.gan import GAN
@@ -33,9 +36,12 @@ ROOM = 0.9  # of the memory that is free, which a run may take
 
 
 @lru_cache(maxsize=16)  # a dry run asks twice, and the largest networks take seconds to count
-def on_paper(recipe: Recipe, device: torch.device) -> Estimate:
-    """Counted in a moment, without memory."""
-    return estimate(recipe.on_meta(), device, recipe.config.images)
+def on_paper(recipe: Recipe, device: torch.device, twice: bool = False) -> Estimate:
+    """Counted in a moment, without memory.  twice: activations of blocks are computed twice, not kept"""
+    gan = recipe.on_meta()
+    if twice:
+        recompute(gan)
+    return estimate(gan, device, recipe.config.images)
 
 
 def cost(recipe: Recipe, settings: Settings, data: Dataset | None, patience: float = PATIENCE) -> Cost:
@@ -44,7 +50,7 @@ def cost(recipe: Recipe, settings: Settings, data: Dataset | None, patience: flo
     data: what it trains on; None: noise in its place, as in a dry run.
     """
     device, c = torch.device(settings.device), recipe.config
-    paper = on_paper(recipe, device)
+    paper = on_paper(recipe, device, settings.recompute)
     few = paper.memory_bytes - paper.memory_row * (c.batch // c.accumulate)
     must_fit(recipe, Cost(more_bytes=paper.memory_bytes, memory_row=paper.memory_row), device)
     unread = data is None and PAPERS[recipe.paper].reads != "images"  # noise stands in for images alone
@@ -75,12 +81,63 @@ def rehearsed(recipe: Recipe, settings: Settings, data: Dataset, patience: float
     with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
         state = new_state(part.build(settings.seed), device)
         state.gan.remember(data)
+        if settings.recompute:
+            recompute(state.gan)
         run = Run(Path(folder), data, settings, write_model, score, Screen(nowhere))
         try:
             return rehearse(run, state, c.accumulate, patience)
         except NonFinite:
             paper = on_paper(recipe, device)
             return Cost({"steps": Clock(paper.seconds, paper.seconds)}, paper.memory_bytes, paper.memory_bytes)
+
+
+def micro_batch(recipe: Recipe, settings: Settings, data: Dataset | None, processes: int = 1, here: int = 1) -> int:
+    """The most rows that one of so many processes can take at a time: on a GPU by trying, else counted on paper.
+
+    here: how many of them share this machine's memory.  Raises InputError where not even one row, or what D compares,
+    would fit.
+    """
+    device, c = torch.device(settings.device), recipe.config
+    grain, share = recipe.on_meta().grain, c.batch // processes
+    sizes = [n for n in range(share, 0, -1) if share % n == 0 and n % grain == 0]
+    if device.type == "cuda":
+        fits = next((n for n in sizes if can_take(recipe, settings, data or noise(c), n)), 0)
+    else:
+        paper = on_paper(recipe, device, settings.recompute)
+        rest = paper.memory_bytes - paper.memory_row * (c.batch // c.accumulate)
+        free = ROOM * available(device) / here
+        fits = next((n for n in sizes if rest + n * paper.memory_row <= free), 0)
+    if not fits:
+        raise InputError(
+            f"{recipe.preset} does not fit {device} with the smallest part of a batch; "
+            "pass --recompute, lower the resolution or narrow the networks with --set"
+        )
+    return fits
+
+
+def can_take(recipe: Recipe, settings: Settings, data: Dataset, rows: int) -> bool:
+    """Is there memory for a step of each phase on so many rows?  Tried, on a state that is thrown away."""
+    part = Recipe(recipe.paper, recipe.preset, recipe.config.model_copy(update={"batch": rows, "accumulate": 1}))
+    device, state = torch.device(settings.device), None
+    try:
+        state = new_state(part.build(settings.seed), device)
+        state.gan.remember(data)
+        if settings.recompute:
+            recompute(state.gan)
+        feed = Feed(data, settings.seed, device, recipe.config.flip)
+        for phase in state.gan.phases():
+            freeze_all_but(state.gan, phase.player)
+            one_step(state, phase, feed, rows, settings.precision == "bf16")
+    except torch.OutOfMemoryError:
+        return False
+    except NonFinite:  # the weights of a first step, on what may be noise
+        return True
+    finally:
+        del state
+        gc.collect()
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    return True
 
 
 def noise(config: Config, count: int = 1000) -> Images:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         type=pathname,
         metavar="DIR",
-        help="continue this run; only --images, --device and the place of its --data may change",
+        help="continue this run; only --images, --device, memory settings and the place of its --data may change",
     )
     parser.add_argument(
         "--data",
@@ -68,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--or-resume", action="store_true", help="go on with the run in --out if it holds one: for jobs started anew"
     )
     parser.add_argument(
+        "--micro-batch", type=rows, metavar="N", help="rows that a process takes at a time, or auto: what memory holds"
+    )
+    parser.add_argument(
+        "--recompute", action="store_true", default=None, help="compute activations twice instead of keeping them"
+    )
+    parser.add_argument(
         "--sync-batch-norm", action="store_true", default=None, help="of several processes: over the rows of all"
     )
     parser.add_argument("--checkpoint-every", type=count, metavar="N", help="images between checkpoints")
@@ -83,6 +89,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--on-collapse", choices=["warn", "stop", "rollback"], help="what follows a collapse (default: warn)"
     )
     parser.add_argument("--dry-run", action="store_true", help="print configuration, sizes, estimates, and exit")
+
+
+def rows(text: str) -> int | str:
+    """A count from 1 on, or auto."""
+    return text if text == "auto" else positive(text)
 
 
 def run(args: argparse.Namespace) -> int:

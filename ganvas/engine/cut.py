@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,8 @@ from ganvas.engine.parallel import ALONE, Team
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch
 from ganvas.ops.norm import Statistics
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,30 @@ class Cut:
     def parts_of(self, share: Batch, drawn: Any) -> list[tuple[Batch, Any]]:
         """The parts of this process's share, and of what was drawn for the whole batch those that belong to them."""
         try:
-            return list(zip(rows.split(share, self.parts), rows.split(self.team.part(drawn), self.parts)))
+            return list(zip(self._parts(share), self._parts(self.team.part(drawn))))
         except ValueError as error:
             raise InputError(
                 f"what a phase draws does not divide: {error} ({self.team.size} processes, {self.parts} parts "
                 "in each); take a larger --batch, fewer processes or fewer parts"
             ) from error
+
+    def _parts(self, record: R) -> list[R]:
+        """Steady, rows p, p + M, p + 2 M, ... of M parts, as processes have them; else one stretch after the other."""
+        if not self.steady:
+            return rows.split(record, self.parts)
+        return [rows.every(record, part, self.parts) for part in range(self.parts)]
+
+    def kept(self, parts: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """What the losses of a step have kept, of all processes; steady, as if the batch had been whole."""
+        gathered = [self.team.gathered(part) for part in parts]
+        if not self.steady or self.parts == 1:
+            return gathered
+        return [{name: self._whole([part[name] for part in gathered]) for name in gathered[0]}]
+
+    def _whole(self, values: list[Tensor]) -> Tensor:
+        if not values[0].dim():
+            return torch.stack(values).mean(0)
+        return torch.stack([value.unflatten(0, (-1, self.team.size)) for value in values], 1).flatten(0, 2)
 
     @contextmanager
     def buffers(self, gan: GAN) -> Iterator[Callable[[], AbstractContextManager[None]]]:
@@ -97,7 +117,7 @@ def cut_of(gan: GAN, team: Team, micro_batch: int = 0, synced: bool = False) -> 
             f"batch={batch} given to {team.size} processes, which cannot share it equally; take --batch {fits}"
         )
     if micro_batch:
-        parts = next(n for n in range(1, share + 1) if share % n == 0 and share // n <= micro_batch)
+        parts = next(n for n in range(1, share + 1) if share % n == 0 and share // n <= max(micro_batch, 1))
     else:
         parts = accumulate if synced else -(-accumulate // team.size)
     if share % parts or ((team.size > 1 or micro_batch) and (share // parts) % gan.grain):

@@ -41,6 +41,7 @@ class Team:
     rank: int = 0
     size: int = 1
     local: int = 0  # its number on its machine
+    here: int = 1  # how many there are on its machine
     control: Any = None
 
     @property
@@ -186,7 +187,8 @@ def joined(device: torch.device) -> Iterator[Team]:
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=GRADIENTS)
         control = dist.new_group(backend="gloo", timeout=PATIENCE)
-    team = Team(rank, size, int(os.environ.get("LOCAL_RANK", rank)), control)
+    local, here = int(os.environ.get("LOCAL_RANK", rank)), int(os.environ.get("LOCAL_WORLD_SIZE", size))
+    team = Team(rank, size, local, here, control)
     _CURRENT.append(team)
     try:
         with contextlib.nullcontext() if team.first else silent():

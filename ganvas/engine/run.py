@@ -58,6 +58,8 @@ class Settings(BaseModel):
     freeze_D: int = 0  # blocks of D, from its input on, that stay as they were there
     on_collapse: Literal["warn", "stop", "rollback"] = "warn"
     sync_batch_norm: bool = False  # of several processes: batch norm sees the rows of all
+    micro_batch: int | Literal["auto"] = 0  # the most rows that a process takes at a time; 0: accumulate
+    recompute: bool = False  # activations of blocks are computed twice instead of being kept
 
     def interval(self, name: str, images: int) -> int:
         """The interval in images, defaults worked out."""

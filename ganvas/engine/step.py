@@ -99,7 +99,7 @@ def step(
                 with autocast():
                     loss = phase.loss(micro, draws)
                 (loss.total / cut.parts).backward()
-            kept.append(cut.team.gathered(loss.kept))
+            kept.append(loss.kept)
             for key, value in {f"{phase.name}/loss": loss.total, **loss.logs}.items():
                 said.append((key, value.detach().float()))
     gradients = [p.grad for p in gan.players()[phase.player].parameters() if p.grad is not None]
@@ -115,7 +115,7 @@ def step(
     optim.follow(optimiser, gan.rule(phase.player))
     optimiser.step()
     if phase.after is not None:
-        phase.after(kept)
+        phase.after(cut.kept(kept))
 
 
 def freeze_all_but(gan: GAN, player: str) -> None:

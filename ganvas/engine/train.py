@@ -22,6 +22,7 @@ from ganvas.engine.ema import Average, unmoved
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, duration
 from ganvas.engine.parallel import ALONE, Team
+from ganvas.engine.recompute import recompute
 from ganvas.engine.run import Run
 from ganvas.engine.step import Halted, NonFinite, iterate
 from ganvas.engine.synced import meet
@@ -75,7 +76,10 @@ def train(run: Run, state: State, team: Team = ALONE) -> Outcome:
             f"warning: the average of G, which is what samples, will at the end of {config.images:,} images still be "
             f"{held:.0%} its first weights {how} or more images"
         )
-    cut = cut_of(gan, team, synced=settings.sync_batch_norm)
+    assert settings.micro_batch != "auto", "to be settled before"
+    cut = cut_of(gan, team, settings.micro_batch, settings.sync_batch_norm)
+    if settings.recompute:
+        recompute(gan)
     if team.size > 1:
         meet(gan, settings.sync_batch_norm)
     feed = Feed(run.data, settings.seed, device, config.flip, (team.rank, team.size))

@@ -34,7 +34,7 @@ SMOOTH: dict[str, Any] = {"optimizer": "rmsprop_tf1", "G_lr": 0.01, "D_lr": 0.01
 # a batch norm in D or G, several kinds of draws, memory that follows all rows, what compares the rows of a batch
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "wgan": ("wgan", {"D_net": "dcgan4", "D_norm": "batch", "G_net": "dcgan4", "resolution": 16, "flip": True}),
-    "wgan-gp": ("wgan-gp-acgan", {"penalty_eps": 1e-6, "augment": "diffaugment"}),
+    "wgan-gp-classes": ("wgan-gp-acgan", {"penalty_eps": 1e-6, "augment": "diffaugment"}),
     "biggan": ("biggan", {"augment": "ada", "lecam": 0.5, "shift_consistency": 1.0}),
     "logan": ("logan", {}),
     "unetgan": ("unetgan", {}),
