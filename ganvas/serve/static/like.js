@@ -48,7 +48,7 @@ export function like(model, state, remember) {
 
   function choose(file) {
     source = file;
-    given.replaceChildren(h("img", { className: `picture field ${pixelated(model) ? "pixels" : ""}`, src: URL.createObjectURL(file), alt: "The picture that was given" }));
+    given.replaceChildren(h("img", { className: `picture field given-picture ${pixelated(model) ? "pixels" : ""}`, src: URL.createObjectURL(file), alt: "The picture that was given" }));
     draw();
   }
 

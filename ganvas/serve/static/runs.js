@@ -46,6 +46,11 @@ export async function runs() {
     timer = setTimeout(renew, 4000);
   }
 
+  try {
+    await json("/api/data");
+  } catch (error) { // a server that only shows models says so, once
+    if (error.status === 403) return h("section", {}, h("h1", {}, "Training"), notice(error.message, false));
+  }
   await renew();
   starting(forms).catch((error) => forms.replaceChildren(notice(error.message)));
   return [h("section", {}, h("h1", {}, "Training"), list, h("h2", {}, "Start a run"), forms), () => clearTimeout(timer)];

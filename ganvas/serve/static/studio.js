@@ -47,6 +47,7 @@ export async function studio(name, query) {
       button.setAttribute("aria-selected", String(i === at));
       button.tabIndex = i === at ? 0 : -1;
     });
+    buttons[at].scrollIntoView({ block: "nearest", inline: "nearest" });
     panel.setAttribute("aria-labelledby", `tab-${tabs[at][0]}`);
     remember({ tab: tabs[at][0] });
     const [content, closing] = tabs[at][2](model, state, remember, open);
