@@ -101,6 +101,14 @@ def test_what_is_too_dear_to_be_tried_whole_is_a_straight_line(monkeypatch: pyte
     assert steps["D"].wall == pytest.approx(1.0 + 0.5 * 64)
 
 
+@pytest.mark.parametrize(
+    ("part", "bearable", "rows"), [(32, 25.0, 16), (64, 100.0, 64), (7, 5.0, 2), (9, 5.0, 3), (2, 0.1, 2), (1, 0.1, 1)]
+)
+def test_what_is_tried_divides_the_batch(part: int, bearable: float, rows: int) -> None:
+    """A minibatch deviation by fours cannot see 25 of 32 rows."""
+    assert rehearsal.most_rows(part, min(2, part), bearable) == rows
+
+
 def test_the_words_of_a_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     cost = Cost({"steps": rehearsal.Clock(60.0), "looks": rehearsal.Clock(30.0)}, 2**31, 2**30, 5 * 2**20)
     assert costs.said(cost, "cpu") == (

@@ -114,6 +114,11 @@ def course(gan: GAN, batch: int) -> tuple[float, dict[str, float]]:
     return iterations, total
 
 
+def most_rows(part: int, few: int, bearable: float) -> int:
+    """Rows of the larger trial: at least `few`, at most the `part`, and a divisor of it, as its groups ask for."""
+    return max((n for n in range(few, part + 1) if part % n == 0 and n <= bearable), default=few)
+
+
 def tried_steps(run: Run, state: State, patience: float) -> tuple[dict[str, Clock], tuple[float, float]]:
     """The clock of one step of each phase by name; bytes for each further row, and for the rows not tried."""
     gan, part, device = state.gan, state.gan.config.batch, torch.device(run.settings.device)
@@ -131,7 +136,7 @@ def tried_steps(run: Run, state: State, patience: float) -> tuple[dict[str, Cloc
 
     small = tried(few, 0.1 * patience)
     low, slowest = peak(device), max(clock.wall for clock in small.values())
-    rows = part if slowest * part / few < patience else max(few, min(part, int(few * patience / slowest)))
+    rows = most_rows(part, few, few * patience / slowest)
     large = tried(rows, patience) if rows > few else small
     per_row = max(peak(device) - low, 0) / (rows - few) if rows > few else 0.0
     if rows < part:
