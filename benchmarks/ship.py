@@ -33,6 +33,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "csgan-demo": {"data": "photo-grey", "metrics": "ssim,psnr,mse"},
     "icgan-digits": {},
     "stylegan2-digits": {},
+    "icgan-stylegan2-digits": {},
 }
 
 
