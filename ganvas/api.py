@@ -79,7 +79,9 @@ def dry_run(recipe: Recipe, settings: Settings) -> tuple[dict[str, int], Estimat
     data = None if noise else load_data(recipe.paper, settings, recipe.config, Screen())
     paper = costs.on_paper(recipe, torch.device(settings.device))
     settings = settled(recipe, settings, data, Screen(), ALONE)
-    return recipe.on_meta().parameter_counts(), paper, costs.cost(shared(recipe, settings, ALONE), settings, data)
+    found = costs.cost(shared(recipe, settings, ALONE), settings, data)
+    _, found = costs.sparing(settings, found, recipe.config.images)
+    return recipe.on_meta().parameter_counts(), paper, found
 
 
 def must_be_trainable(recipe: Recipe, settings: Settings) -> None:
@@ -122,8 +124,9 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         settings = team.told(lambda: settled(recipe, settings, data, screen, team)).model_copy(
             update={"device": settings.device}
         )
-        if team.first:
-            screen.say(costs.said(costs.cost(shared(recipe, settings, team), settings, data), settings.device))
+        settings = team.told(lambda: priced(recipe, settings, data, screen, team)).model_copy(
+            update={"device": settings.device}
+        )
         gan = recipe.build(settings.seed)
         if settings.source:
             names = data.class_names if recipe.config.num_classes else []
@@ -150,6 +153,17 @@ def settled(recipe: Recipe, settings: Settings, data: Dataset | None, screen: Sc
     rows = costs.micro_batch(recipe, settings, data, team.size, team.here)
     screen.say(f"micro-batch: {rows} of the {recipe.config.batch // team.size} rows of a process at a time")
     return settings.model_copy(update={"micro_batch": rows})
+
+
+def priced(recipe: Recipe, settings: Settings, data: Dataset, screen: Screen, team: Team) -> Settings:
+    """The settings with pictures, looks and checkpoints as rare as their cost asks for; says the cost of the run."""
+    spare, found = costs.sparing(
+        settings, costs.cost(shared(recipe, settings, team), settings, data), recipe.config.images
+    )
+    screen.say(costs.said(found, settings.device))
+    if line := costs.rarer(settings, spare, recipe.config.images):
+        screen.say(line)
+    return spare
 
 
 def shared(recipe: Recipe, settings: Settings, team: Team) -> Recipe:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import math
 import os
 import tempfile
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,6 +35,9 @@ from ganvas.scoring import choose
 SHORT = 20.0  # seconds of a run, on paper, that is not worth a rehearsal
 PATIENCE = 1.5  # seconds for each of a few things that are tried
 ROOM = 0.9  # of the memory that is free, which a run may take
+SHARE = 0.05  # of the steps' time, which pictures, looks and checkpoints may take together
+BESIDES = {"pictures": "sample", "looks": "evaluate", "checkpoints": "checkpoint"}  # part of a cost -> its interval
+FEW = {"sample": 8, "evaluate": 1, "checkpoint": 2}  # of each, in a run of seconds that was not rehearsed
 
 
 @lru_cache(maxsize=16)  # a dry run asks twice, and the largest networks take seconds to count
@@ -148,6 +153,43 @@ def noise(config: Config, count: int = 1000) -> Images:
         x = rng.standard_normal((count, *config.shape), dtype=np.float32)
     y = np.arange(count) % config.num_classes if config.num_classes else None
     return Images(x, y, [str(k) for k in range(config.num_classes)], "noise", "none", {}, [])
+
+
+def sparing(settings: Settings, cost: Cost, images: int) -> tuple[Settings, Cost]:
+    """The settings with pictures, looks and checkpoints as rare as `SHARE` asks for, and what the run costs then.
+
+    Decided once, before the first step, and recorded with the run: a resumed run keeps it.  What the caller chose stays
+    as it is, and all of it where the looks decide on the weights (`on_collapse`).
+    """
+    given = {"evaluate": settings.evaluate_every or settings.checkpoint_every}
+    free = {part: name for part, name in BESIDES.items() if not given.get(name, getattr(settings, f"{name}_every", 0))}
+    measured = "looks" in cost.clocks
+    if settings.on_collapse != "warn" or not (measured or cost.seconds < SHORT):
+        return settings, cost
+    every = {name: settings.interval(name, images) for name in free.values()}
+    clocks = dict(cost.clocks)
+    if not measured:
+        every = {name: max(images // FEW[name], every[name]) for name in every}
+    while measured and sum(clocks[part].wall for part in BESIDES) > SHARE * clocks["steps"].wall:
+        frequent = [part for part, name in free.items() if every[name] < images]
+        if not frequent:
+            break
+        part = max(frequent, key=lambda part: clocks[part].wall)
+        name, before = free[part], math.ceil(images / every[free[part]])
+        every[name] = min(2 * every[name], images)
+        clocks[part] = clocks[part] * (math.ceil(images / every[name]) / before)
+    chosen = {f"{name}_every": n for name, n in every.items() if n != settings.interval(name, images)}
+    if "checkpoint_every" in chosen and "evaluate" in every:  # or else looks would go with the checkpoints
+        chosen["evaluate_every"] = every["evaluate"]
+    return settings.model_copy(update=chosen), replace(cost, clocks=clocks)
+
+
+def rarer(before: Settings, after: Settings, images: int) -> str:
+    """A line for people on what `sparing` chose; empty where it chose nothing."""
+    words = {"sample": "pictures", "evaluate": "looks at score and health", "checkpoint": "checkpoints"}
+    unlike = [name for name in words if after.interval(name, images) != before.interval(name, images)]
+    parts = [f"{words[name]} every {after.interval(name, images):,} images" for name in unlike]
+    return f"{', '.join(parts)}, so that they take little of a short run's time" if parts else ""
 
 
 def must_fit(recipe: Recipe, cost: Cost, device: torch.device) -> None:

@@ -117,3 +117,42 @@ def test_the_words_of_a_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs, "available", lambda device: 2**20)
     with pytest.raises(InputError, match=r"needs about 1.0 GiB of memory for batches of 32"):
         costs.must_fit(api.recipe("wgan-gp-digits", peek("digits")), Cost(more_bytes=2**30), torch.device("meta"))
+
+
+def parts(steps: float, **besides: float) -> Cost:
+    """A measured cost, in seconds."""
+    named = {"pictures": 0.0, "looks": 0.0, "checkpoints": 0.0, **besides}
+    return Cost({name: rehearsal.Clock(wall, wall) for name, wall in {"steps": steps, **named}.items()})
+
+
+def test_what_stands_beside_the_steps_takes_a_twentieth_of_their_time() -> None:
+    """The dearest part is thinned first; what is written down is what the run keeps."""
+    before = api.Settings(data="digits")
+    settings, found = costs.sparing(before, parts(100.0, pictures=2.0, looks=20.0, checkpoints=1.0), 10_000)
+    assert [settings.interval(name, 10_000) for name in ("sample", "evaluate", "checkpoint")] == [250, 10_000, 1000]
+    assert found.clocks["looks"].wall == pytest.approx(2.0)
+    assert sum(found.clocks[part].wall for part in costs.BESIDES) <= 5.0
+    assert costs.rarer(before, settings, 10_000).startswith("looks at score and health every 10,000 images, so that")
+    assert costs.sparing(before, parts(100.0, looks=4.0), 10_000)[0] == before
+    assert costs.rarer(before, before, 10_000) == ""
+
+
+def test_what_was_asked_for_stays_as_often_as_asked() -> None:
+    dear = parts(10.0, pictures=50.0, looks=50.0, checkpoints=50.0)
+    for asked in (
+        {"sample_every": 10, "checkpoint_every": 10},  # looks go with the checkpoints
+        {"sample_every": 10, "checkpoint_every": 20, "evaluate_every": 30},
+        {"on_collapse": "rollback"},
+    ):
+        settings = api.Settings(data="digits", **asked)
+        assert costs.sparing(settings, dear, 10_000)[0] == settings
+    settings, _ = costs.sparing(api.Settings(data="digits", sample_every=10), dear, 10_000)
+    assert (settings.sample_every, settings.evaluate_every, settings.checkpoint_every) == (10, 10_000, 10_000)
+
+
+def test_a_run_of_seconds_is_looked_at_once() -> None:
+    """Unmeasured, so the same each time; a long run that is too dear to be tried keeps its habits."""
+    before = api.Settings(data="digits")
+    settings, _ = costs.sparing(before, Cost({"steps": rehearsal.Clock(costs.SHORT - 1)}), 10_000)
+    assert (settings.sample_every, settings.evaluate_every, settings.checkpoint_every) == (1250, 10_000, 5000)
+    assert costs.sparing(before, Cost({"steps": rehearsal.Clock(costs.SHORT)}), 10_000)[0] == before

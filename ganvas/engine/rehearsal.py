@@ -218,7 +218,7 @@ def tried_save(run: Run, state: State, counts: dict[str, int]) -> tuple[Clock, i
     pictures = [path.stat().st_size for path in run.folder.glob("samples/*.png")]
     picture = pictures[0] if pictures else 0
     per_frame = tried_film(run, device)
-    frames = sum(min(120, 1 + k * counts["sample"] // counts["checkpoint"]) for k in range(counts["checkpoint"] + 1))
+    frames = 2 * min(120, counts["sample"])  # of the last film, and half, a quarter, ... as many of those before it
     disk = 3 * size + 2 * model + picture * (counts["sample"] + min(120, counts["sample"]))  # a film is as large
     return clock * (counts["checkpoint"] + 1) + per_frame * frames, disk
 

@@ -80,6 +80,7 @@ class Run:
     write_model: WriteModel
     score: Score | None = None
     screen: Screen = field(default_factory=Screen)
+    filmed: int = 0  # pictures in the film as it was last written here
 
     @property
     def checkpoints(self) -> Path:
@@ -93,11 +94,12 @@ class Run:
             grid.save(picture, self.folder / "samples" / f"{state.gan.images_seen:012d}.png")
         grid.save(picture, self.folder / PICTURE)
 
-    def write_film(self) -> None:
-        """film.gif of the pictures so far."""
+    def write_film(self, ended: bool = True) -> None:
+        """film.gif of the pictures so far; before the end only where they have doubled since it was last written."""
         frames = sorted((self.folder / "samples").glob("[0-9]*.png"))
-        if len(frames) > 1:
+        if len(frames) > 1 and (ended or len(frames) >= 2 * self.filmed):
             grid.film(frames, self.folder / "film.gif")
+            self.filmed = len(frames)
 
     def book(self, state: State, folder: Path) -> None:
         """A model folder of the state as it is: averaged players where there is an average."""
@@ -153,15 +155,15 @@ class Run:
         feed = Feed(self.data, self.settings.seed, torch.device(self.settings.device))
         return self.data.rows(feed.take, index, None, torch.full((len(index), self.data.chances), 0.5))
 
-    def save(self, state: State) -> None:
-        """Model folder, film, and last the checkpoint.
+    def save(self, state: State, ended: bool = True) -> None:
+        """Model folder, film, and last the checkpoint.  ended: is the run over, or left?
 
         What a kill leaves is then never older than the checkpoint that the run goes on from.  Raises NonFinite,
         with nothing written, where a weight is not a number.
         """
         must_be_finite(state)
         self.book(state, self.folder)
-        self.write_film()
+        self.write_film(ended)
         checkpoint.save(state, self.checkpoints)
 
     def log(self, images_seen: int) -> Log:
@@ -179,7 +181,7 @@ class Silent(Run):
         """No verdict."""
         return {}, health.Verdict({})
 
-    def save(self, state: State) -> None:
+    def save(self, state: State, ended: bool = True) -> None:
         """Nothing."""
 
     def log(self, images_seen: int) -> Log:

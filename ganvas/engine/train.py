@@ -170,7 +170,7 @@ def train(run: Run, state: State, team: Team = ALONE) -> Outcome:
                     last = False
                     continue
             if "checkpoint" in due or last:
-                run.save(state)
+                run.save(state, last)
     return Outcome(gan.images_seen, state.seconds, None, state.best)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ganvas.data.grid import film, grid, save_film, to_pil
+from ganvas.data.grid import film, grid, indexed, save_film, to_pil
 
 from .make import noise
 
@@ -63,3 +63,12 @@ def test_a_film_is_bounded_in_size(tmp_path: Path) -> None:
         assert whole.size == (200, 100)
         assert abs(small.width - 2 * small.height) <= 1
         assert 2 <= small.n_frames <= 12
+
+
+def test_a_films_colours_are_near_those_of_the_picture() -> None:
+    """Of a large picture they are chosen from some of its pixels, of a small one from all."""
+    x = np.linspace(0, 255, 400)
+    large = Image.fromarray(np.stack(np.broadcast_arrays(x[:, None], x[None, :300], 128.0), -1).astype(np.uint8))
+    for picture, most in ((large, 6.0), (large.resize((15, 15)), 0.0)):
+        found = np.asarray(indexed(picture).convert("RGB"), float)
+        assert np.sqrt(np.square(found - np.asarray(picture, float)).mean()) <= most
