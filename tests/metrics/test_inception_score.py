@@ -6,7 +6,7 @@ from torch import nn
 from torchmetrics.image.inception import InceptionScore as Oracle
 
 from ganvas.errors import InputError
-from ganvas.metrics.inception_score import inception_score
+from ganvas.metrics.inception_score import BLOCK, inception_score
 
 
 def test_known_values() -> None:
@@ -43,3 +43,13 @@ def test_splits_are_equal_runs_and_order_does_not_matter() -> None:
     assert shuffled.value != given.value
     with pytest.raises(InputError, match="in 104 splits"):
         inception_score(logits, splits=104)
+
+
+def test_it_is_the_mean_divergence_to_the_mean_distribution() -> None:
+    """Blocks and their rest, classes that are impossible, and probabilities instead of logits."""
+    logits = torch.randn(BLOCK + 5, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64) * 3
+    logits[3, :2] = -torch.inf
+    p = logits.softmax(1)
+    divergence = torch.where(p > 0, p * (p.log() - p.mean(0).log()), 0.0).sum(1).mean()
+    for found in (inception_score(logits, splits=1), inception_score(probabilities=p, splits=1)):
+        torch.testing.assert_close(found.value, divergence.exp().item(), rtol=1e-12, atol=0)
