@@ -168,13 +168,17 @@ def sparing(settings: Settings, cost: Cost, images: int) -> tuple[Settings, Cost
         return settings, cost
     every = {name: settings.interval(name, images) for name in free.values()}
     clocks = dict(cost.clocks)
+
+    def taken(clock: Clock) -> float:  # a CPU that others use makes every clock on the wall go by leaps
+        return clock.processor if settings.device == "cpu" else clock.wall
+
     if not measured:
         every = {name: max(images // FEW[name], every[name]) for name in every}
-    while measured and sum(clocks[part].wall for part in BESIDES) > SHARE * clocks["steps"].wall:
+    while measured and sum(taken(clocks[part]) for part in BESIDES) > SHARE * taken(clocks["steps"]):
         frequent = [part for part, name in free.items() if every[name] < images]
         if not frequent:
             break
-        part = max(frequent, key=lambda part: clocks[part].wall)
+        part = max(frequent, key=lambda part: taken(clocks[part]))
         name, before = free[part], math.ceil(images / every[free[part]])
         every[name] = min(2 * every[name], images)
         clocks[part] = clocks[part] * (math.ceil(images / every[name]) / before)

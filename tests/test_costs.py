@@ -134,6 +134,9 @@ def test_what_stands_beside_the_steps_takes_a_twentieth_of_their_time() -> None:
     assert sum(found.clocks[part].wall for part in costs.BESIDES) <= 5.0
     assert costs.rarer(before, settings, 10_000).startswith("looks at score and health every 10,000 images, so that")
     assert costs.sparing(before, parts(100.0, looks=4.0), 10_000)[0] == before
+    busy = Cost({**parts(100.0).clocks, "looks": rehearsal.Clock(20.0, 4.0)})  # by processor time on a CPU
+    assert costs.sparing(before, busy, 10_000)[0] == before
+    assert costs.sparing(before.model_copy(update={"device": "cuda"}), busy, 10_000)[0].evaluate_every > 1000
     assert costs.rarer(before, before, 10_000) == ""
 
 
