@@ -32,8 +32,8 @@ from ganvas.papers import PAPERS
 from ganvas.recipes import Recipe
 from ganvas.scoring import choose
 
-SHORT = 20.0  # seconds of a run, on paper, that is not worth a rehearsal
-PATIENCE = 1.5  # seconds for each of a few things that are tried
+SHORT = 5.0  # seconds of a run, on paper, that is not worth a rehearsal; on paper a factor of three is normal
+PATIENCE, OF_RUN = 1.5, 0.02  # seconds for each of a few things that are tried, at most so much of the run on paper
 ROOM = 0.9  # of the memory that is free, which a run may take
 SHARE = 0.05  # of the steps' time, which pictures, looks and checkpoints may take together
 BESIDES = {"pictures": "sample", "looks": "evaluate", "checkpoints": "checkpoint"}  # part of a cost -> its interval
@@ -67,7 +67,7 @@ def cost(recipe: Recipe, settings: Settings, data: Dataset | None, patience: flo
     ):
         memory = resident(device) + paper.memory_bytes
         return Cost({"steps": Clock(paper.seconds, paper.seconds)}, memory, paper.memory_bytes)
-    found = rehearsed(recipe, settings, data or noise(c), patience)
+    found = rehearsed(recipe, settings, data or noise(c), min(patience, OF_RUN * paper.seconds))
     must_fit(recipe, found, device)
     return found
 
