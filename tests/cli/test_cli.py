@@ -275,7 +275,8 @@ def test_too_little_memory_is_one_line(here: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(WGAN, "critic_loss", hungry)
     before = running.listing(here)
     assert main(shlex.split(f"train {SMALL} --out new")) == 2
-    assert "not enough memory on cpu; pass --micro-batch auto or --recompute, lower --batch" in capsys.readouterr().err.splitlines()[-1]
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "not enough memory on cpu; pass --micro-batch auto or --recompute, lower --batch" in said
     assert running.listing(here) == before
 
 
