@@ -13,7 +13,7 @@ HELP = "what a data set holds, before a week is lost on it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas check`."""
     parser.add_argument(
-        "data", type=data_name, metavar="DATA", help="digits, or a path: folder, zip, idx, CIFAR, npz, pairs"
+        "data", type=data_name, metavar="DATA", help="digits, or a path: folder, zip, tar, idx, CIFAR, npz, pairs"
     )
     parser.add_argument("--pairs", action="store_true", help="as pairs (default: where there are folders A and B)")
     parser.add_argument("--json", type=pathname, metavar="FILE", help="write the whole report")

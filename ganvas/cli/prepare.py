@@ -14,7 +14,7 @@ HELP = "features and neighbours of a data set, for icgan"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `ganvas prepare`."""
-    parser.add_argument("data", metavar="DATA", help="digits, or a path: folder, zip, idx, CIFAR, npz")
+    parser.add_argument("data", metavar="DATA", help="digits, or a path: folder, zip, tar, idx, CIFAR, npz")
     parser.add_argument(
         "--features",
         metavar="NAME",

@@ -29,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         type=data,
-        help="digits, ring8, grid25, swissroll, mog1d, photo-grey, photo-edges, or a path: folder, zip, idx, CIFAR, "
-        "npz, pairs (default: what the preset is for, or digits)",
+        help="digits, ring8, grid25, swissroll, mog1d, photo-grey, photo-edges, or a path: folder, zip, tar, idx, "
+        "CIFAR, npz, pairs (default: what the preset is for, or digits)",
     )
     parser.add_argument(
         "--resolution", type=pixels, metavar="R", help="pixels per side, or WIDTHxHEIGHT (default: the preset's)"

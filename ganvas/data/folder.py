@@ -108,7 +108,7 @@ class FileItems:
 
 def open_folder(path: Path, split: str, classes: bool = True) -> Source:
     """A folder of images."""
-    return _source("folder", path, survey(path), lambda name: open_file(path / name), split, classes)
+    return of_walk("folder", path, survey(path), lambda name: open_file(path / name), split, classes)
 
 
 def open_zip(path: Path, split: str, classes: bool = True) -> Source:
@@ -117,10 +117,28 @@ def open_zip(path: Path, split: str, classes: bool = True) -> Source:
         archive = zipfile.ZipFile(path)
     except Exception as error:  # a damaged directory raises BadZipFile, struct.error, ValueError, OverflowError, ...
         raise InputError(f"{path} is not a whole zip file ({reason_of(error)}); fetch it again") from None
-    return _source("zip", path, _listed(archive), lambda name: _member(archive, name), split, classes)
+    return of_walk("zip", path, _listed(archive), lambda name: _member(archive, name), split, classes)
 
 
-def _source(kind: str, path: Path, found_there: Walk, opener: Opener, split: str, classes: bool) -> Source:
+def walked(files: list[tuple[str, list[Any]]]) -> Walk:
+    """What an archive holds, of (name, identity): as `survey` has it of a folder."""
+    found = Walk()
+    for name, identity in files:
+        path = PurePosixPath(name)
+        if any(part.startswith((".", "__MACOSX")) and part != ".." for part in path.parts):
+            continue
+        if path.suffix.lower() not in SUFFIXES:
+            found.count(name)
+        elif path.is_absolute() or ".." in path.parts or "\\" in name:
+            found.outside.append(name)
+        else:
+            found.entries.append(_Entry(name, identity))
+    found.entries.sort(key=lambda entry: [natural_key(part) for part in entry.path.split("/")])
+    return found
+
+
+def of_walk(kind: str, path: Path, found_there: Walk, opener: Opener, split: str, classes: bool) -> Source:
+    """The source of what lies below a root, in folders, a zip or a tar."""
     entries = found_there.entries
     if not entries:
         others = passed_by(found_there.foreign)

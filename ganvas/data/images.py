@@ -25,6 +25,7 @@ from ganvas.data.fetch import SETS
 from ganvas.data.folder import open_folder, open_zip
 from ganvas.data.idx import is_idx, open_idx
 from ganvas.data.npz import is_npz, open_npz
+from ganvas.data.shards import is_shards, is_tar, open_shards
 from ganvas.data.source import ArrayItems, Content, Source, pick_split
 from ganvas.errors import InputError
 from ganvas.files import kind_of, reason_of, short
@@ -90,7 +91,7 @@ class Images:
 class Kind:
     """What lies behind DATA, from headers alone."""
 
-    kind: str  # "digits", "toy", "idx", "cifar", "npz", "folder" or "zip"
+    kind: str  # "digits", "toy", "idx", "cifar", "npz", "folder", "zip" or "tar"
     name: str
     count: int  # of the split, unreadable files included
     native: tuple[int, int] | None  # (height, width); None if mixed, or for points
@@ -207,14 +208,17 @@ def _reader(path: Path, split: str, classes: bool) -> Source:
         return open_idx(path, split)
     if is_cifar(path):
         return open_cifar(path, split)
+    if is_tar(path):
+        return open_shards(path, split, classes)
     if path.is_dir():
-        return open_folder(path, split, classes)
+        return (open_shards if is_shards(path) else open_folder)(path, split, classes)
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK"
     if zipped or zipfile.is_zipfile(path):  # a cut zip has its beginning, a self-extracting one its end
         return open_npz(path, split) if is_npz(path) else open_zip(path, split, classes)
     raise InputError(
-        f"{path} is not a data set: expected a folder or zip of images, MNIST's idx files, CIFAR's batches or an .npz"
+        f"{path} is not a data set: expected a folder or zip of images, a tar or shards, MNIST's idx "
+        "files, CIFAR's batches or an .npz"
     )
 
 

@@ -57,7 +57,7 @@ class Content:
 class Source:
     """One split of a data set, not yet decoded. `content` is read when it is first needed: not for a cached set."""
 
-    kind: str  # "digits", "idx", "cifar", "npz", "folder" or "zip"
+    kind: str  # "digits", "idx", "cifar", "npz", "folder", "zip" or "tar"
     name: str
     split: str
     splits: list[str]  # all that can be asked for

@@ -35,7 +35,7 @@ SMOOTH: dict[str, Any] = {"optimizer": "rmsprop_tf1", "G_lr": 0.01, "D_lr": 0.01
 FORMS: dict[str, tuple[str, dict[str, Any]]] = {
     "wgan": ("wgan", {"D_net": "dcgan4", "D_norm": "batch", "G_net": "dcgan4", "resolution": 16, "flip": True}),
     "wgan-gp-classes": ("wgan-gp-acgan", {"penalty_eps": 1e-6, "augment": "diffaugment"}),
-    "biggan": ("biggan", {"augment": "ada", "lecam": 0.5, "shift_consistency": 1.0}),
+    "biggan": ("biggan", {"augment": "ada", "lecam": 0.5, "shift_consistency": 1.0, "init": "N02"}),
     "logan": ("logan", {}),
     "unetgan": ("unetgan", {}),
     "csgan": ("csgan", {"dropout": True}),
