@@ -35,6 +35,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,8 +106,7 @@ def biggan(folder: Path, work: str, precision: str = "fp32") -> tuple[Any, Any, 
     import torch
 
     sys.path.insert(0, str(folder))
-    import BigGAN as theirs  # type: ignore[import-not-found]
-    import losses
+    theirs, losses = import_module("BigGAN"), import_module("losses")
 
     common = {"resolution": 32, "n_classes": 10, "SN_eps": 1e-8, "adam_eps": 1e-8, "skip_init": False}
     of_G: dict[str, Any] = {"G_ch": 64, "dim_z": 128, "G_attn": "0", "G_shared": False, "G_init": "N02", "G_lr": 2e-4}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -121,11 +121,8 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     with joined(device) as team, _new_folder(out) if team.first else nullcontext(), enough_memory(settings.device):
         data = team.in_turn(lambda: load_data(recipe.paper, settings, recipe.config, screen))
         must_be_alike(team, data)
-        settings = team.told(lambda: settled(recipe, settings, data, screen, team)).model_copy(
-            update={"device": settings.device}
-        )
-        settings = team.told(lambda: priced(recipe, settings, data, screen, team)).model_copy(
-            update={"device": settings.device}
+        settings = agreed(
+            team, settings, lambda: priced(recipe, settled(recipe, settings, data, screen, team), data, screen, team)
         )
         gan = recipe.build(settings.seed)
         if settings.source:
@@ -144,6 +141,11 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
         where = f"{settings.device}, {team.size} processes" if team.size > 1 else settings.device
         screen.say(f"training {recipe.preset} on {data.name} ({len(data):,} images), {where}, into {out}")
         return to_the_end(run, state, team)
+
+
+def agreed(team: Team, settings: Settings, make: Callable[[], Settings]) -> Settings:
+    """What the first process makes of the settings, in all of them; each stays on its own device."""
+    return team.told(make).model_copy(update={"device": settings.device})
 
 
 def settled(recipe: Recipe, settings: Settings, data: Dataset | None, screen: Screen, team: Team) -> Settings:
@@ -287,9 +289,7 @@ def _resume(
             f"{settings.data} no longer holds what this run was trained on: it has {counted(_facts(data))}, "
             f"the run saw {counted(description.data)}; put them back, name their place with --data, or start a new run"
         )
-    settings = team.told(lambda: settled(made, settings, data, screen, team)).model_copy(
-        update={"device": settings.device}
-    )
+    settings = agreed(team, settings, lambda: settled(made, settings, data, screen, team))
     state = new_state(made.build(settings.seed), torch.device(choose_device(settings.device)))
     path, problems = team.told(lambda: checkpoint.restore(state, out / "checkpoints"))
     state.share(team)

@@ -30,7 +30,10 @@ Report = Callable[[int, int], None]  # (bytes done, bytes in all or at most)
 
 @dataclass(frozen=True)
 class Published:
-    """One file as its owner publishes it.  None: not known; then `most_bytes` bounds what is taken for it."""
+    """One file as its owner publishes it.  None: not known; then `most_bytes` bounds what is taken for it.
+
+    A checksum may be its first digits, as some owners have it in the file's name.
+    """
 
     name: str
     size_bytes: int | None
@@ -169,7 +172,7 @@ def is_whole(path: Path, file: Published) -> bool:
     if size > file.most or size != (size if file.size_bytes is None else file.size_bytes):
         return False
     sums = {"md5": file.md5, "sha256": file.sha256}
-    return all(known is None or digest(path, name) == known for name, known in sums.items())
+    return all(known is None or digest(path, name).startswith(known) for name, known in sums.items())
 
 
 def digest(path: Path, name: str = "sha256") -> str:

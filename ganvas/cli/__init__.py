@@ -143,8 +143,8 @@ def wait_quietly() -> None:
     """Threads of torch that wait for one another sleep instead of spinning; a choice of the user's stays.
 
     Where other programs want the cores too, spinning threads take them from the one that is waited for: a training on
-    two threads is several times as fast, and no slower where it is alone (benchmarks/busy_machine.py).  torch reads
-    this when it is loaded.
+    two threads is several times as fast then, and a tenth slower where it is alone (docs/speed.md has both).  torch
+    reads this when it is loaded.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 

@@ -93,10 +93,11 @@ class Team:
         """What the first process finds, in all of them."""
         if self.size == 1:
             return what()
-        found = [what() if self.first else None]
+        found: list[Any] = [what() if self.first else None]
         with spoken():
             dist.broadcast_object_list(found, src=0, group=self.control)
-        return found[0]  # type: ignore[return-value]
+        of_the_first: R = found[0]
+        return of_the_first
 
     def in_turn(self, make: Callable[[], R]) -> R:
         """What every process makes, on each machine the first there before the others: they find its files."""

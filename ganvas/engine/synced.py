@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganvas.gan import GAN
@@ -44,20 +45,17 @@ def synchronise(network: nn.Module) -> int:
     count = 0
     for layer in network.modules():
         if isinstance(layer, Statistics):
-            layer.normalise = MethodType(_normalise, layer)  # type: ignore[method-assign]
+            layer.batch_norm = _batch_norm
         elif isinstance(layer, nn.modules.batchnorm._BatchNorm):
-            layer.forward = MethodType(_forward, layer)  # type: ignore[method-assign]
+            _replace_forward(layer)
         else:
             continue
         count += 1
     return count
 
 
-def _normalise(layer: Statistics, x: Tensor, gain: Tensor | None = None, bias: Tensor | None = None) -> Tensor:
-    """As `Statistics.normalise`."""
-    if not layer.training or layer.seen is not None:
-        return type(layer).normalise(layer, x, gain, bias)
-    return _batch_norm(x, layer.stored_mean, layer.stored_var, gain, bias, layer.momentum, layer.eps)
+def _replace_forward(layer: nn.Module) -> None:
+    layer.forward = MethodType(_forward, layer)
 
 
 def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
@@ -67,7 +65,7 @@ def _forward(layer: nn.modules.batchnorm._BatchNorm, x: Tensor) -> Tensor:
     if layer.num_batches_tracked is not None:
         layer.num_batches_tracked.add_(1)
     mean, var = layer.running_mean, layer.running_var
-    return _batch_norm(x, mean, var, layer.weight, layer.bias, layer.momentum, layer.eps)
+    return _batch_norm(x, mean, var, layer.weight, layer.bias, True, layer.momentum, layer.eps)
 
 
 def _batch_norm(
@@ -76,13 +74,16 @@ def _batch_norm(
     running_var: Tensor,
     gain: Tensor | None,
     bias: Tensor | None,
+    training: bool,
     momentum: float,
     eps: float,
 ) -> Tensor:
     """x [N, C, ...], of as many rows in every process, by the mean and variance over all of them.  -> like x
 
-    Moves the running statistics, the variance unbiased as torch has it.
+    Arguments as F.batch_norm has them.  In training it moves the running statistics, the variance unbiased as there.
     """
+    if not training:
+        return F.batch_norm(x, running_mean, running_var, gain, bias, False, momentum, eps)
     axes = [0, *range(2, x.dim())]
     precise = x.to(torch.promote_types(x.dtype, torch.float32))
     mean = Mean.apply(precise.mean(axes))

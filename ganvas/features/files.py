@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganvas import files
+from ganvas import downloads, files
 from ganvas.errors import InputError
 from ganvas.files import write_atomic, write_text
 
@@ -86,36 +86,12 @@ def load_nested(path: Path) -> dict[str, Any]:
 
 def download(url: str, path: Path, sha256: str, progress: Progress | None = None) -> Path:
     """`path`, fetched from `url` unless it is there with the right hash; `sha256` may be its first digits."""
-    if path.is_file() and hash_file(path).startswith(sha256):
-        return path
-    write_atomic(path, lambda part: _fetch(url, part, path.name, sha256, progress))
-    return path
-
-
-def _fetch(url: str, part: Path, name: str, sha256: str, progress: Progress | None) -> None:
-    import http.client
-    import urllib.request
-
-    def refused(error: Exception) -> InputError:
-        advice = f"fetch {url} elsewhere and pass the file as --weights"
-        return InputError(f"{name} could not be downloaded ({error}); {advice}")
-
+    wanted = downloads.Published(path.name, None, None, sha256)
     try:
-        response = urllib.request.urlopen(url, timeout=60)
-    except (OSError, http.client.HTTPException) as error:
-        raise refused(error) from None
-    try:
-        with response, part.open("wb") as file:
-            done, total = 0, int(response.headers.get("Content-Length") or 0)
-            while chunk := response.read(1 << 20):
-                done += file.write(chunk)
-                if progress is not None:
-                    progress(done, max(done, total))
-    except (TimeoutError, ConnectionError, http.client.HTTPException) as error:  # other errors are the disk's
-        raise refused(error) from None
-    found = hash_file(part)
-    if not found.startswith(sha256):
-        raise InputError(f"{url} has SHA-256 {found}, expected {sha256}; the file was not kept")
+        with downloads.writing(path.parent):
+            return downloads.get(wanted, [url], path.parent, progress)
+    except InputError as error:
+        raise InputError(f"{error}; or fetch {url} elsewhere and pass the file as --weights") from None
 
 
 class Fingerprint:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).parent / "shipped"
 CONFIG, MADE, SCORES = "config.json", "made.json", "scores.json"
-LICENCE = "apache-2.0"  # of all that ship: ours, trained on digits
+LICENCE = "apache-2.0"  # of all weights that ship: ours; NOTICE names whose pictures they learned from
 
 
 class Made(BaseModel):

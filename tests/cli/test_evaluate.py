@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
+import urllib.error
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganvas import downloads
 from ganvas.cli import main
 from ganvas.features import lpips, own, timm
 from ganvas.metrics import evaluate as metrics
@@ -167,13 +169,15 @@ def test_inception_without_a_network_says_what_to_fetch(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     def refused(*_: Any, **__: Any) -> Any:
-        raise OSError("no route to host")
+        raise urllib.error.URLError(OSError("no route to host"))
 
     monkeypatch.setattr("urllib.request.urlopen", refused)
+    monkeypatch.setattr(downloads, "PAUSE", 0.0)
     before = running.listing(here.parent)
     assert main(["evaluate", "plain", "--data", "data", "--features", "inception"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "pt_inception-2015-12-05-6726825d.pth could not be downloaded (no route to host); fetch https://" in line
+    assert "pt_inception-2015-12-05-6726825d.pth could not be fetched (https://" in line
+    assert ": no route to host)" in line
     assert "pass the file as --weights" in line
     assert not [name for name in running.listing(here.parent).keys() - before.keys() if "inception" in name]
 

@@ -42,14 +42,14 @@ def test_parts_of_a_batch_take_the_step_of_the_whole(form: str) -> None:
     torch.testing.assert_close(parts, whole, rtol=1e-3, atol=1e-4)
 
 
-def test_power_iterations_and_statistics_move_once_a_step() -> None:
+def test_power_iterations_and_statistics_move_once_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Vectors of spectral norm as by the whole batch; statistics the mean of those that the parts alone lead to."""
     found: dict[int, dict[str, Tensor]] = {}
     for rows in (8, 4):
         gan = tiny.build("biggan", batch=8, init="N02")  # of an orthogonal matrix no vector moves
         state = new_state(gan, CPU)
         phase = gan.phases()[0]
-        gan.phases = lambda phase=phase: [phase]  # type: ignore[method-assign]
+        monkeypatch.setattr(gan, "phases", lambda phase=phase: [phase])
         cut = cut_of(gan, ALONE, micro_batch=rows)
         iterate(gan, partial(tiny.batch, gan, 8), state.optimisers, partial(rng.generator, "step"), cut=cut)
         found[rows] = dict(gan.G.state_dict())

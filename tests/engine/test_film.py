@@ -9,12 +9,13 @@ from PIL import Image
 
 from ganvas.data import grid
 from ganvas.engine.run import Run, Settings
+from tests.engine.test_randomness import noise
 
 
 def test_when_a_film_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
     monkeypatch.setattr(grid, "film", lambda frames, path: drawn.append(len(frames)))
-    run = Run(tmp_path, data=None, settings=Settings(data="noise"), write_model=lambda *_: None)  # type: ignore[arg-type]
+    run = Run(tmp_path, noise(), Settings(data="noise"), write_model=lambda *_: None)
     (tmp_path / "samples").mkdir()
     for n in range(1, 11):
         Image.new("L", (4, 4)).save(tmp_path / "samples" / f"{n:012d}.png")

@@ -84,8 +84,8 @@ def test_what_stands_for_the_whole_batch_has_its_rows_and_each_share_its_own() -
         whole = Team(rank, 3).whole(share)
         assert whole.x.shape == (6, 1, 4, 4)
         assert whole.x.untyped_storage().nbytes() == share.x.untyped_storage().nbytes()
-        assert torch.equal(rows.every(whole.given, rank, 3).y, share.given.y)  # type: ignore[arg-type]
-        assert torch.equal(rows.every(whole.given, rank, 3).h, share.given.h)  # type: ignore[arg-type]
+        own = rows.every(whole.given, rank, 3)
+        torch.testing.assert_close((own.y, own.h), (share.given.y, share.given.h), rtol=0, atol=0)
 
 
 def test_rows_that_do_not_divide_are_refused() -> None:

@@ -122,6 +122,9 @@ def test_what_ships_samples_and_says_what_made_it(name: str) -> None:
     gan, how = ganvas.load(name), zoo.made(folder)
     assert reproducing.recipe_of(how).config == gan.config
     assert zoo.scores(folder)[0].protocol.reference_hash
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert card.startswith(f'---\nlibrary_name: "ganvas"\nlicense: "{zoo.LICENCE}"\n')
+    assert name in card.split("```")[1]  # the command names it as it is called here
     if gan.seeds_suffice:
         images = gan.sample(8)
         assert images.std(0).mean() > 0.05  # neither one picture for all nor grey

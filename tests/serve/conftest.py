@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import uvicorn
+from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from ganvas.data import grid
@@ -67,10 +68,10 @@ def stored_instances() -> Stored:
 
 
 @contextmanager
-def served(app: object) -> Iterator[str]:
+def served(app: FastAPI) -> Iterator[str]:
     """The application at a free port of this machine.  -> its address"""
     sock = listening("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))  # type: ignore[arg-type]
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
     while not server.started:

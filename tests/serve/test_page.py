@@ -143,20 +143,24 @@ def browser() -> Iterator[Any]:
         made.close()
 
 
+@pytest.fixture
+def wrong() -> list[str]:
+    """Errors and requests to elsewhere so far; a test takes out those that it brought about."""
+    return []
+
+
 @pytest.fixture(params=["desk"])
-def page(request: pytest.FixtureRequest, browser: Any) -> Iterator[Page]:
+def page(request: pytest.FixtureRequest, browser: Any, wrong: list[str]) -> Iterator[Page]:
     """A page that fails the test for an error in its console or a request to another machine."""
     phone = request.param == "phone"
     size = {"width": 390, "height": 780} if phone else {"width": 1280, "height": 860}
     context = browser.new_context(viewport=size, has_touch=phone, color_scheme="dark" if phone else "light")
     made = context.new_page()
     made.set_default_timeout(PATIENCE)
-    wrong: list[str] = []
     made.on("pageerror", lambda error: wrong.append(str(error)))
     made.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
     own = ("http://127.0.0.1:", "blob:", "data:", "about:")
     made.on("request", lambda one: None if one.url.startswith(own) else wrong.append(one.url))
-    made.wrong = wrong  # type: ignore[attr-defined]
     yield made
     context.close()
     assert not wrong
@@ -272,7 +276,7 @@ def test_between_four_seeds(page: Page, address: str) -> None:
 
 
 @both
-def test_photo_in_photo_out(page: Page, address: str, tmp_path: Path) -> None:
+def test_photo_in_photo_out(page: Page, address: str, tmp_path: Path, wrong: list[str]) -> None:
     Image.effect_noise((40, 30), 80).convert("RGB").save(tmp_path / "in.png")
     page.goto(f"{address}#/model/pairs")
     page.get_by_label("A picture to translate").set_input_files(tmp_path / "in.png")
@@ -291,7 +295,7 @@ def test_photo_in_photo_out(page: Page, address: str, tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_text("no picture")
     page.get_by_label("A picture to translate").set_input_files(tmp_path / "bad.png")
     expect(page.get_by_role("alert")).to_contain_text("no picture that is known here")
-    page.wrong[:] = [text for text in page.wrong if "400" not in text]  # type: ignore[attr-defined]
+    wrong[:] = [text for text in wrong if "400" not in text]
 
 
 def test_more_like_this(page: Page, address: str, tmp_path: Path) -> None:
@@ -378,7 +382,9 @@ def test_scores_are_measured_from_the_page(page: Page, address: str) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_run_from_the_page_outlives_a_killed_server(page: Page, start: Callable[..., Server]) -> None:
+def test_a_run_from_the_page_outlives_a_killed_server(
+    page: Page, start: Callable[..., Server], wrong: list[str]
+) -> None:
     server = start()
     page.goto(server.address)
     expect(page.locator(".card")).to_have_count(len(SHELF) + len(zoo.names()))  # no model was named: all in runs/ too
@@ -415,13 +421,13 @@ def test_a_run_from_the_page_outlives_a_killed_server(page: Page, start: Callabl
     expect(page.locator(".card")).to_contain_text("stopped")
     shot(page, "runs")
     page.goto("about:blank")  # which asks nothing more
-    page.wrong[:] = [text for text in page.wrong if "ERR_CONNECTION" not in text]  # type: ignore[attr-defined]
+    wrong[:] = [text for text in wrong if "ERR_CONNECTION" not in text]
     assert again.end() in (0, 143, -signal.SIGTERM)
     with pytest.raises(OSError, match="refused"):
         urllib.request.urlopen(again.address, timeout=5)
 
 
-def test_a_page_with_a_token_signs_in(page: Page, models: Path) -> None:
+def test_a_page_with_a_token_signs_in(page: Page, models: Path, wrong: list[str]) -> None:
     token = "a-token-of-some-length"
     with served(create(Shelf([], models, torch.device("cpu")), guard=Guard(token=token))) as address:
         page.goto(address)
@@ -434,4 +440,4 @@ def test_a_page_with_a_token_signs_in(page: Page, models: Path) -> None:
         page.get_by_role("link", name="Training").click()  # of a server that only shows models
         expect(page.get_by_text("this server only shows models")).to_have_count(1)
         page.goto("about:blank")
-    page.wrong[:] = [text for text in page.wrong if not {"401", "403"} & set(text.split())]  # type: ignore[attr-defined]
+    wrong[:] = [text for text in wrong if not {"401", "403"} & set(text.split())]
