@@ -20,6 +20,7 @@ LOG = "train.jsonl"
 PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}  # all readers of OpenAPI know this
 Point = Annotated[tuple[float, float], WithJsonSchema(PAIR)]
 JUST_NOW = 60.0  # seconds: a log that was written since then is being written, by whoever it is
+INTERRUPTED = "ganvas: interrupted"  # the last line of one that was asked to stop while it was still starting
 TELLING = ("warning:", "collapse:", "rolled back", "stopped", "resuming", "ganvas:")
 
 
@@ -116,7 +117,8 @@ class Runs:
             return "finished"
         if job is None:
             return "running" if time.time() - (folder / LOG).stat().st_mtime < JUST_NOW else "stopped"
-        return "failed" if not facts.get("model") or (said and said[-1].startswith("ganvas:")) else "stopped"
+        wrong = bool(said) and said[-1].startswith("ganvas:") and said[-1] != INTERRUPTED
+        return "failed" if wrong or not facts.get("model") else "stopped"
 
     def pictures(self, name: str) -> list[Path]:
         """The run's pictures in the order of training."""

@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from ganvas import cli
 from ganvas.serve import jobs as jobs_module
 from ganvas.serve.jobs import Busy, Jobs, NoJob, alive, birth
 from ganvas.serve.limits import Limits
-from ganvas.serve.runs import Runs, curves, progress
+from ganvas.serve.runs import INTERRUPTED, Runs, curves, progress
 from ganvas.serve.training import Training
 from tests.serve.conftest import end
 
@@ -145,6 +146,31 @@ def test_a_run_whose_process_ends_without_weights_has_failed(
     assert shown.state == "failed"
     assert shown.preset == "p"
     assert shown.sentences == ["ganvas: no such thing"]
+
+
+@pytest.mark.parametrize(
+    ("line", "state"),
+    [("ganvas: interrupted", "stopped"), ("ganvas: no space left", "failed"), ("10 images", "stopped")],
+)
+def test_a_run_that_was_stopped_while_it_started_again_has_not_failed(
+    training: Training, monkeypatch: pytest.MonkeyPatch, line: str, state: str
+) -> None:
+    run_folder(training.folder / "some")
+    (training.folder / "some" / "model.safetensors").touch()
+    monkeypatch.setattr(jobs_module, "COMMAND", ["/bin/sh", "-c", f"echo '{line}'"])
+    job = training.jobs.start("train", "train-some", [], {"run": "some"}, 1)
+    until(lambda: not training.jobs.runs(job))
+    assert training.runs.show("some").state == state
+
+
+def test_the_command_says_that_it_was_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(_: object) -> int:
+        raise cli.Terminated
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cli.COMMANDS["papers"], "run", stopped)
+        assert cli.main(["papers"]) == 143
+    assert capsys.readouterr().err.splitlines()[-1] == INTERRUPTED
 
 
 def checked(training: Training, name: str = "digits") -> None:

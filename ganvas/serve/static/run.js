@@ -69,7 +69,7 @@ export async function run(name) {
     film.hidden = !found.film;
     pictures.hidden = !samples.length;
     curves.replaceChildren(...ordered(found.curves).map(([key, points]) => chart(key, points)));
-    const bad = found.sentences.filter((line) => /warning:|collapse:|ganvas:/.test(line));
+    const bad = found.sentences.filter((line) => /warning:|collapse:|ganvas: (?!interrupted)/.test(line));
     words.replaceChildren(
       ...(bad.length ? bad.map((line) => notice(line)) : [h("p", { className: "good" }, found.images_seen ? "The watch over the run has found nothing odd." : "")]),
       h("details", {}, h("summary", {}, "Log"), h("pre", { tabIndex: 0 }, found.log.join("\n") || "empty")));
