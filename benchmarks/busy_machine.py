@@ -2,10 +2,11 @@
 
     python benchmarks/busy_machine.py [PRESET] [--threads 2] [--others 2] [--iterations 10] [--rounds 5] [--json FILE]
 
-How threads wait is settled when torch is loaded, so every measurement is a process of its own: without OMP_WAIT_POLICY
-(they spin for a while), or with passive, which the command line sets.  `others`: processes that compute beside it, each
-of which wants a core; 0 of them is the machine as it is, whose load is printed.  By the clock, which is what the cores
-that others have cost; beside it by processor time.
+How threads wait is settled when torch is loaded, so every measurement is a process of its own.  Threads that wait
+spin for long and then sleep (`default`: the runtime's own choice), sleep at once (`asleep`), or do what the command
+line chooses by what runs at the moment (`ganvas`).  `others`: processes that compute beside it, each of which wants a
+core; 0 of them is the machine as it is, whose load is printed.  By the clock, which is what the cores that others have
+cost; beside it by processor time.
 """
 
 from __future__ import annotations
@@ -20,11 +21,15 @@ import time
 from functools import partial
 from pathlib import Path
 
-POLICIES = ("passive", "default")
+from ganvas.cli import wait_considerately
+
+POLICIES = ("default", "asleep", "ganvas")
 
 
-def measure(preset: str, threads: int, iterations: int) -> None:
+def measure(preset: str, policy: str, threads: int, iterations: int) -> None:
     """Prints images a second by the clock and by processor time of this process."""
+    if policy == "ganvas":
+        wait_considerately()
     import torch
 
     from ganvas import api, data, rng
@@ -54,10 +59,10 @@ def measured(policy: str, args: argparse.Namespace) -> tuple[float, float]:
     """The same in a process that waits so."""
     words = [sys.executable, __file__, args.preset, "--threads", str(args.threads), "--iterations"]
     environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
-    environment |= {"OMP_WAIT_POLICY": policy} if policy != "default" else {}
+    environment |= {"OMP_WAIT_POLICY": "passive"} if policy == "asleep" else {}
     environment["OMP_NUM_THREADS"] = str(args.threads)
     done = subprocess.run(
-        [*words, str(args.iterations), "--measure"], env=environment, capture_output=True, text=True, check=True
+        [*words, str(args.iterations), "--measure", policy], env=environment, capture_output=True, text=True, check=True
     )
     wall, processor = done.stdout.split()
     return float(wall), float(processor)
@@ -72,10 +77,10 @@ def main() -> None:
     parser.add_argument("--iterations", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--measure", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measure(args.preset, args.threads, args.iterations)
+        measure(args.preset, args.measure, args.threads, args.iterations)
         return
     rows = []
     for others in (0, args.others):
@@ -87,13 +92,18 @@ def main() -> None:
             for process in busy:
                 process.kill()
         speeds = {policy: statistics.median(row[policy][0] for row in found) for policy in POLICIES}
-        ratio, processor = (statistics.median(row["passive"][i] / row["default"][i] for row in found) for i in (0, 1))
-        rows.append({"others": others, "load before": load, **speeds, "ratio": ratio, "ratio by processor": processor})
-        print(
-            f"{others} other programs (load before {load:.1f}): passive {speeds['passive']:.0f}, default "
-            f"{speeds['default']:.0f} images/s, ratio {ratio:.2f} ({processor:.2f} by processor time)",
-            flush=True,
-        )
+        ratios = {
+            policy: [statistics.median(row[policy][i] / row["default"][i] for row in found) for i in (0, 1)]
+            for policy in POLICIES
+        }
+        rows.append({"others": others, "load before": load, "images/s": speeds, "ratios": ratios})
+        print(f"{others} other programs (load before {load:.1f}):")
+        for policy, speed in speeds.items():
+            wall, processor = ratios[policy]
+            print(
+                f"  {policy:8} {speed:4.0f} images/s, {wall:.2f} of default ({processor:.2f} by processor time)",
+                flush=True,
+            )
     if args.json:
         args.json.write_text(json.dumps({"command": sys.argv, "rows": rows}, indent=1) + "\n")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ganvas import cli
 from ganvas.metrics.protocol import Score, write_scores
 
 HEAVY = ("torch", "numpy", "PIL", "scipy", "sklearn", "pydantic", "safetensors", "rich", "tensorboard", "fastapi")
@@ -59,14 +60,32 @@ def test_help_answers_in_half_a_second() -> None:
     assert float(done.stdout.splitlines()[-1]) < 0.5
 
 
-@pytest.mark.parametrize("given", [None, "active"])
-def test_threads_wait_asleep_unless_told_otherwise(given: str | None) -> None:
+@pytest.mark.parametrize(
+    ("running", "given", "policy"), [(1, None, None), (2, None, "passive"), (2, "active", "active")]
+)
+def test_threads_wait_asleep_where_others_work_unless_told_otherwise(
+    running: int, given: str | None, policy: str | None, tmp_path: Path
+) -> None:
     """Chosen before torch is loaded: afterwards it does nothing."""
+    (tmp_path / "loadavg").write_text(f"0.5 0.4 0.3 {running}/90 1234\n")
     code = (
-        "import os, sys, ganvas.cli; before = 'torch' in sys.modules; ganvas.cli.main(['papers']);"
-        "print(before, os.environ['OMP_WAIT_POLICY'])"
+        "import os, sys, ganvas.cli; before = 'torch' in sys.modules;"
+        f"ganvas.cli.others_at_work.__defaults__ = (3, 0.0, {str(tmp_path / 'loadavg')!r});"
+        "ganvas.cli.main(['papers']);"
+        "print(before, os.environ.get('OMP_WAIT_POLICY'))"
     )
     environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
     environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == f"False {given or 'passive'}"
+    assert done.stdout.splitlines()[-1] == f"False {policy}"
+
+
+def test_others_at_work_are_those_of_the_quietest_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "loadavg"
+    looks = iter(["4/90", "3/90", "5/90"])
+    monkeypatch.setattr(cli.time, "sleep", lambda _: path.write_text(f"0 0 0 {next(looks)} 1"))
+    path.write_text(f"0 0 0 {next(looks)} 1")
+    assert cli.others_at_work(path=str(path)) == 2
+    path.write_text("what is this")
+    assert cli.others_at_work(looks=1, path=str(path)) == 0
+    assert cli.others_at_work(path=str(tmp_path / "none")) == 0

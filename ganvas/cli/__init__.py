@@ -11,6 +11,7 @@ import errno
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -105,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from ganvas.cli import completion
 
             completion.answer(parser())
-    wait_quietly()
+    wait_considerately()
     take_any_text()
     try:
         status = run(argv)
@@ -139,14 +140,29 @@ def written() -> int:
     return 0
 
 
-def wait_quietly() -> None:
-    """Threads of torch that wait for one another sleep instead of spinning; a choice of the user's stays.
+def wait_considerately() -> None:
+    """Where other programs want the cores, threads of torch sleep while they wait for one another instead of spinning,
+    which would take the cores from the one that is waited for; a choice of the user's stays.
 
-    Where other programs want the cores too, spinning threads take them from the one that is waited for: a training on
-    two threads is several times as fast then, and a tenth slower where it is alone (docs/speed.md has both).  torch
-    reads this when it is loaded.
+    On an idle machine sleeping costs up to half the speed, so it is chosen by what runs at the moment (docs/speed.md
+    has both).  No number depends on it.  torch reads this when it is loaded.
     """
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    if "OMP_WAIT_POLICY" not in os.environ and others_at_work() > 0:
+        os.environ["OMP_WAIT_POLICY"] = "passive"
+
+
+def others_at_work(looks: int = 3, pause: float = 0.003, path: str = "/proc/loadavg") -> int:
+    """The least number of other programs that wanted a core in a few looks; 0 where the system does not say."""
+    found = []
+    for look in range(looks):
+        if look:
+            time.sleep(pause)
+        try:
+            with open(path) as file:
+                found.append(int(file.read().split()[3].split("/")[0]) - 1)  # 1: the one that asks
+        except (OSError, ValueError, IndexError):
+            return 0
+    return min(found)
 
 
 def take_any_text() -> None:
