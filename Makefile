@@ -1,5 +1,5 @@
 # One command from a bare machine (python3 >= 3.11 and make) to a result.
-#   make demo   train WGAN-GP on the embedded digits and sample it       make test   the tests
+#   make demo   sample a model that ships, then train one on the embedded digits       make test   the tests
 #   make lint   linter, type checker, import contract
 #   make mutants   break one line after another and see the tests notice (hours; SAMPLE=20: minutes)
 #   make test-portable   the numeric tests as on lesser processors, with one thread and with two
@@ -12,7 +12,8 @@ UV := $(if $(FIND_LINKS),UV_FIND_LINKS="$(FIND_LINKS)",) $(BIN)/uv pip install -
 
 .PHONY: web demo test lint mutants test-portable test-default test-avx2 clean
 demo: $(VENV)/.core
-	$(BIN)/ganvas train wgan-gp-digits
+	$(BIN)/ganvas sample biggan-digits -n 64 --out runs/shipped.png
+	$(BIN)/ganvas train wgan-gp-digits-quick
 test: $(VENV)/.test web
 	$(BIN)/python -m pytest -n 2
 lint: $(VENV)/.lint
