@@ -4,9 +4,9 @@
 
 For each model folder: a support vector machine (RBF kernel, C = 10, gamma = 1 / (pixels x variance)) with probabilities
 (Platt's scaling over five folds) is trained on all 1,797 real digits at the model's resolution, pixels in [-1, 1].
-Printed: the mean probability of the digit that it sees in a sample, and the share of each digit among the samples, whose
-seeds are `seed`, `seed` + 1, ...  Samples are rounded to 256 levels, as a picture has them.  The same mean over the real
-digits says what there is to reach.
+Printed: the mean probability of the digit that it sees in a sample, and the share of each digit among the samples,
+whose seeds are `seed`, `seed` + 1, ...  Samples are rounded to 256 levels, as a picture has them.  The same mean over
+the real digits says what there is to reach.
 """
 
 from __future__ import annotations
