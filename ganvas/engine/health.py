@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from ganvas import rows
 from ganvas.gan import GAN, Batch, evaluating
 from ganvas.metrics import health
 from ganvas.sampling import condition_like
 
 LOOK = 256  # samples and real images that a look compares
 FIRST = 2_000_000  # the first seed of those samples
+SIDE = 32  # pixels: larger images are compared by the means of their parts
+AT_A_TIME = 2**16  # pixels of the images that a network takes together, if a look should not be a run's peak of memory
 
 COLLAPSED_DIVERSITY = 0.25  # of the real images' mean pairwise distance
 COLLAPSED_FALL = 0.4  # of the best diversity that the run has had
@@ -36,14 +41,15 @@ class Verdict:
 
 
 def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict:
-    """Compares 256 samples with as many real images, in pixels, and reads the gradients in the log's means.
+    """Compares 256 samples with as many real images, pixel by pixel, and reads the gradients in the log's means.
 
     peak: the best diversity of the run so far; before anything has been learned, blandness is no collapse.
     """
     samples = samples_beside(gan, real)
+    made, given = compared(samples), compared(real.x)
     found = {
-        "health/diversity": health.diversity_ratio(samples.cpu(), real.x.cpu()),
-        "health/duplicates": health.duplicate_share(samples.cpu(), real.x.cpu()),
+        "health/diversity": health.diversity_ratio(made, given),
+        "health/duplicates": health.duplicate_share(made, given),
         "health/blank": health.constant_share(samples.cpu()),
     }
     scores = scored(gan, real, samples)
@@ -55,7 +61,7 @@ def look(gan: GAN, real: Batch, means: dict[str, float], peak: float) -> Verdict
 
 def with_saved(verdict: Verdict, gan: GAN, real: Batch) -> Verdict:
     """The verdict, with a look at what is saved: an average that has not moved yet is flat where the live G is not."""
-    saved = health.diversity_ratio(samples_beside(gan, real).cpu(), real.x.cpu())
+    saved = health.diversity_ratio(compared(samples_beside(gan, real)), compared(real.x))
     live = verdict.evidence["health/diversity"]
     evidence = {**verdict.evidence, "health/saved_diversity": saved}
     if verdict.sentence or saved >= COLLAPSED_DIVERSITY or saved >= FADED * live:
@@ -68,16 +74,36 @@ def with_saved(verdict: Verdict, gan: GAN, real: Batch) -> Verdict:
 def samples_beside(gan: GAN, real: Batch) -> Tensor:
     """As many samples as there are real images, always the same ones."""
     seeds = list(range(FIRST, FIRST + len(real.x)))
-    return gan.sample(len(seeds), seed=FIRST, given=condition_like(gan, real, seeds))
+    return gan.sample(len(seeds), seed=FIRST, batch=at_a_time(gan), given=condition_like(gan, real, seeds))
+
+
+def compared(x: Tensor) -> Tensor:
+    """Images as a look compares them, on the CPU: at most `SIDE` pixels a side."""
+    if max(x.shape[2:], default=0) <= SIDE:
+        return x.cpu()
+    height, width = (min(side, SIDE) for side in x.shape[2:])
+    return F.adaptive_avg_pool2d(x, (height, width)).cpu()
+
+
+def at_a_time(gan: GAN) -> int:
+    """Images for one pass of a network: whole groups of those that D compares."""
+    fits = AT_A_TIME // math.prod(gan.config.shape[1:])
+    return max(fits // gan.grain, 1) * gan.grain
 
 
 @torch.no_grad()
 def scored(gan: GAN, real: Batch, samples: Tensor) -> tuple[Tensor, Tensor] | None:
     """D's scores of real images and of samples with the classes their seeds drew, where the paper has such scores."""
+    given = condition_like(gan, real, list(range(FIRST, FIRST + len(samples))))
     with evaluating(gan):
-        given = condition_like(gan, real, list(range(FIRST, FIRST + len(samples))))
-        first, second = gan.scores(real), gan.scores(Batch(samples, given))
-    return None if first is None or second is None else (first.float().cpu(), second.float().cpu())
+        first, second = (scores_of(gan, batch) for batch in (real, Batch(samples, given)))
+    return None if first is None or second is None else (first, second)
+
+
+def scores_of(gan: GAN, batch: Batch) -> Tensor | None:
+    """D's score of each image, on the CPU, a part of the batch at a time."""
+    found = [gan.scores(part) for part in rows.parts(batch, at_a_time(gan))]
+    return torch.cat([part.float().cpu() for part in found if part is not None]) if found[0] is not None else None
 
 
 def judged(found: dict[str, float], peak: float, share: float = 0.0) -> Verdict:

@@ -6,6 +6,7 @@ process is watched while it does.  What is too dear to be tried whole is tried s
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections import Counter
@@ -27,6 +28,7 @@ from ganvas.gan import GAN, Phase
 
 EXACT = 500  # iterations that are counted one by one; the others by as many, drawn
 SHEET, LOOK, CHEAP, DEAREST = 80, 512, 1000, 10_000  # samples of a picture, a look, the cheap score, the others
+PAIRS = 10  # pictures of pairs that a look at held-out ones costs, where it is not tried
 DISK = 2e8  # bytes a second that a disk is trusted with
 HEAVY = 3e8  # bytes of a state that is not written to try it
 FEW = 2  # rows of the smallest trial
@@ -83,9 +85,9 @@ def rehearse(run: Run, state: State, parts: int, patience: float) -> Cost:
     for name, number in steps.items():
         clocks["steps"] += per_step[name] * (number * parts)
     counts = {n: c.images // run.settings.interval(n, c.images) + 1 for n in ("checkpoint", "sample", "evaluate")}
-    clocks["pictures"], clocks["looks"] = tried_samples(run, state, patience, counts)
+    clocks["pictures"], clocks["looks"], unseen = tried_samples(run, state, patience, counts)
     clocks["checkpoints"], disk = tried_save(run, state, counts)
-    memory = peak(device) + sum(array.nbytes for array in run.data.arrays.values()) + round(per_row[1])
+    memory = peak(device) + sum(array.nbytes for array in run.data.arrays.values()) + round(per_row[1]) + unseen
     return Cost(clocks, memory, max(memory - before, 0), disk, per_row[0])
 
 
@@ -183,8 +185,8 @@ def update_clock(state: State) -> Clock:
     return repeated(state.average.update, 0.05, state.gan.device) if state.average is not None else Clock()
 
 
-def tried_samples(run: Run, state: State, patience: float, counts: dict[str, int]) -> tuple[Clock, Clock]:
-    """All pictures, and all looks at score and health."""
+def tried_samples(run: Run, state: State, patience: float, counts: dict[str, int]) -> tuple[Clock, Clock, int]:
+    """All pictures, all looks at score and health, and bytes of a look that was not tried."""
     gan, device = state.gan, torch.device(run.settings.device)
     score = CHEAP if run.settings.score == "sliced" else DEAREST
     samples = min(score, len(run.data)) + (1 + (state.average is not None)) * min(LOOK // 2, len(run.data))
@@ -198,11 +200,13 @@ def tried_samples(run: Run, state: State, patience: float, counts: dict[str, int
         picture_clock = picture[0]
     else:
         picture_clock = each * SHEET
-    if each.wall * samples < 2 * patience and score == CHEAP:
+    look_clock = each * samples if gan.seeds_suffice else picture_clock * PAIRS
+    if look_clock.wall < 2 * patience and (score == CHEAP or not gan.seeds_suffice):
         with timed(device) as look:
             run.evaluate(state, {})
-        return picture_clock * counts["sample"], look[0] * counts["evaluate"]
-    return picture_clock * counts["sample"], each * (samples * counts["evaluate"])
+        return picture_clock * counts["sample"], look[0] * counts["evaluate"], 0
+    images = 4 * LOOK * math.prod(gan.config.shape)  # float32, half of them real
+    return picture_clock * counts["sample"], look_clock * counts["evaluate"], images
 
 
 def tried_save(run: Run, state: State, counts: dict[str, int]) -> tuple[Clock, int]:

@@ -6,6 +6,7 @@ that have been translated already (pairs.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
@@ -25,7 +26,7 @@ from ganvas.metrics.reference import Progress
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float, to_uint8
 
-BATCH = 16  # pairs at a time; no score depends on it
+AT_A_TIME = 2**14  # pixels of the images that are translated together; no score depends on it
 LOOKED_AT = 200  # held-out pairs that a look at a run scores, evenly spread
 DEFAULT = ("ssim", "psnr", "mse")
 
@@ -70,8 +71,9 @@ def scores_towards(
 def translated(gan: GAN, pairs: Pairs, to: str) -> Iterator[tuple[Tensor, Tensor]]:
     """(output, truth) in batches, uint8 [N, C, H, W]."""
     sources, targets = (pairs.a, pairs.b) if to == "b" else (pairs.b, pairs.a)
-    for start in range(0, len(sources), BATCH):
-        part = slice(start, start + BATCH)
+    size = max(1, AT_A_TIME // math.prod(sources.shape[2:]))
+    for start in range(0, len(sources), size):
+        part = slice(start, start + size)
         x = to_float(torch.from_numpy(np.array(sources[part])))
         yield to_uint8(translation.translate(gan, x, to)).cpu(), torch.from_numpy(np.array(targets[part]))
 

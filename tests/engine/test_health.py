@@ -138,6 +138,32 @@ def test_samples_stand_beside_real_rows_from_the_same_seeds(monkeypatch: pytest.
     assert torch.equal(health.samples_beside(gan, real), gan.sample(6, seed=health.FIRST, given=real.given))
 
 
+def test_a_look_takes_few_images_at_a_time_and_the_scores_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = tiny.build("biggan")
+    real = tiny.batch(gan, 6)
+    whole, scores = health.samples_beside(gan, real), health.scored(gan, real, real.x)
+    assert scores is not None
+    assert health.at_a_time(gan) == 2**16 // real.x[0, 0].numel()
+    monkeypatch.setattr(health, "AT_A_TIME", 4 * real.x[0, 0].numel())
+    assert health.at_a_time(gan) == 4
+    torch.testing.assert_close(health.samples_beside(gan, real), whole)
+    again = health.scored(gan, real, real.x)
+    assert again is not None
+    for a, b in zip(again, scores):
+        torch.testing.assert_close(a, b)
+    monkeypatch.setattr(type(gan), "grain", property(lambda self: 3))
+    assert health.at_a_time(gan) == 3
+    monkeypatch.setattr(health, "AT_A_TIME", 1)
+    assert health.at_a_time(gan) == 3
+
+
+def test_large_images_are_compared_by_the_means_of_their_parts() -> None:
+    x = torch.rand(2, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(health.compared(x), x.unflatten(2, (32, 2)).mean(3))
+    small = x[:, :, :16]
+    assert health.compared(small) is small
+
+
 def noise_or_one_image(collapsed: Callable[[GAN], bool]) -> Callable[..., Tensor]:
     """In place of `GAN.sample`: images of noise, or of a single one while `collapsed`."""
 
