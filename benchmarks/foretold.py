@@ -46,20 +46,19 @@ def run(preset: str, images: int, data: str | None, folder: str) -> dict[str, fl
     import ganvas
     from ganvas import costs
     from ganvas.engine import memory
-    from ganvas.engine.rehearsal import Cost
 
     found: dict[str, float] = {}
     began = [0.0, 0.0]
-    foretell, cpu = costs.cost, torch.device("cpu")
+    spare, cpu = costs.sparing, torch.device("cpu")
 
-    def listening(*args: Any, **kwargs: Any) -> Cost:
-        cost = foretell(*args, **kwargs)
+    def listening(*args: Any) -> Any:
+        settings, cost = spare(*args)  # what is said to who trains: pictures, looks and checkpoints already made rarer
         found.update(time_foretold=cost.processor, memory_foretold=cost.memory_bytes)
         memory.reset_peak(cpu)
         began[:] = time.process_time(), time.monotonic()
-        return cost
+        return settings, cost
 
-    costs.cost = listening
+    costs.sparing = listening
     given = {"data": data} if data else {}
     ganvas.train(preset, out=str(Path(folder, "run")), images=images, seed=0, device="cpu", **given)
     found.update(

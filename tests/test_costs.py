@@ -13,6 +13,7 @@ from ganvas import api, costs
 from ganvas.cli import main
 from ganvas.data import peek
 from ganvas.engine import memory, rehearsal
+from ganvas.engine.log import Screen
 from ganvas.engine.rehearsal import Cost, course
 from ganvas.errors import InputError
 from tests import tiny
@@ -57,6 +58,39 @@ def test_a_rehearsal_measures_every_part(name: str, monkeypatch: pytest.MonkeyPa
     assert all(clock.wall > 0 and clock.processor >= 0 for clock in found.clocks.values())
     assert found.memory_bytes > 2**26  # the process, not the tensors alone
     assert found.disk_bytes > 0
+
+
+@pytest.mark.parametrize(("images", "share"), [(250, 0.25), (4000, 1.0)])
+def test_of_the_data_counts_what_a_run_reads(images: int, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of a look that was not tried, 512 images."""
+    monkeypatch.setattr(costs, "SHORT", 0.0)
+    monkeypatch.setattr(rehearsal, "peak", lambda device: 0)  # steps take none
+    recipe = api.Recipe("biggan", "biggan", tiny.build("biggan", images=images).config)
+    data = costs.noise(recipe.config, 1000)
+    read = share * sum(array.nbytes for array in data.arrays.values())
+    found = costs.cost(recipe, api.Settings(data="digits"), data, patience=0.002)
+    assert found.memory_bytes == read + 512 * 4 * 64
+    monkeypatch.setattr(costs, "OF_RUN", 1e9)
+    assert costs.cost(recipe, api.Settings(data="digits"), data, patience=10.0).memory_bytes == read
+
+
+def test_pairs_are_looked_at_in_a_rehearsal_or_counted_as_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+    monkeypatch.setattr(rehearsal.Run, "evaluate", lambda self, state, means: looks.append(1))
+    monkeypatch.setattr(costs, "SHORT", 0.0)
+    monkeypatch.setattr(costs, "OF_RUN", 1e9)
+    kind = api.peek("csgan-demo", "photo-edges")
+    recipe = api.recipe("csgan-demo", kind, (16, 16), {"images": 40, "G_width": 4, "D_width": 4})
+    settings = api.Settings(**{**kind.settings, "data": "photo-edges"})
+    data = api.load_data("csgan", settings, recipe.config, Screen())
+    counts = {name: 40 // settings.interval(name, 40) + 1 for name in ("sample", "evaluate")}
+    costs.cost(recipe, settings, data, patience=100.0)
+    assert looks == [1]
+    monkeypatch.setattr(rehearsal, "PAIRS", 1e9)
+    clocks = costs.cost(recipe, settings, data, patience=1.0).clocks
+    assert looks == [1]
+    one = clocks["pictures"].wall / counts["sample"]
+    assert clocks["looks"].wall == pytest.approx(1e9 * one * counts["evaluate"])
 
 
 def test_steps_are_counted_as_the_loop_takes_them() -> None:

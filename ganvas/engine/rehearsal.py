@@ -87,7 +87,9 @@ def rehearse(run: Run, state: State, parts: int, patience: float) -> Cost:
     counts = {n: c.images // run.settings.interval(n, c.images) + 1 for n in ("checkpoint", "sample", "evaluate")}
     clocks["pictures"], clocks["looks"], unseen = tried_samples(run, state, patience, counts)
     clocks["checkpoints"], disk = tried_save(run, state, counts)
-    memory = peak(device) + sum(array.nbytes for array in run.data.arrays.values()) + round(per_row[1]) + unseen
+    touched = min(c.images / max(len(run.data), 1), 1.0)  # of the data, which is read from a mapped file
+    arrays = round(touched * sum(array.nbytes for array in run.data.arrays.values()))
+    memory = peak(device) + arrays + round(per_row[1]) + unseen
     return Cost(clocks, memory, max(memory - before, 0), disk, per_row[0])
 
 
