@@ -53,3 +53,9 @@ def test_it_is_the_mean_divergence_to_the_mean_distribution() -> None:
     divergence = torch.where(p > 0, p * (p.log() - p.mean(0).log()), 0.0).sum(1).mean()
     for found in (inception_score(logits, splits=1), inception_score(probabilities=p, splits=1)):
         torch.testing.assert_close(found.value, divergence.exp().item(), rtol=1e-12, atol=0)
+
+
+def test_a_constant_beside_the_logits_changes_nothing() -> None:
+    logits = torch.randn(40, 5, generator=torch.Generator().manual_seed(0))
+    shifted = logits.double() + 2000.0 * torch.arange(40)[:, None] - 40_000.0
+    assert inception_score(shifted, splits=2).value == pytest.approx(inception_score(logits.double(), splits=2).value)
