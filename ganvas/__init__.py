@@ -12,6 +12,8 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from ganvas import sharing
+
 __version__ = "0.1.0"
 __all__ = [
     "InputError",
@@ -86,3 +88,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'ganvas' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+sharing.opened_by(__getattr__)

@@ -1,19 +1,16 @@
 """The seam: what a paper is to the rest of the house.
 
 Papers implement `GAN`; engine, command line, scoring and model folder know nothing but this file.  Everything that
-travels is a record of rows (rows.py).  No paper and no training code stands here; sampling is in sampling.py.
+travels is a record of rows (records.py, and under their names here too).  No paper and no training code stands here;
+sampling is in sampling.py, what a GAN says of sharing itself in sharing.py.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,115 +19,22 @@ from ganvas import limited, rows
 from ganvas import rng as random
 from ganvas.config import Config
 from ganvas.errors import InputError
-from ganvas.ops.augment import Transform
+from ganvas.ops.modes import evaluating
+from ganvas.records import Batch, Code, Drawn, Given, Loss, Phase, Picture, Request, Rule
+from ganvas.sharing import Shared
 
 if TYPE_CHECKING:
     from ganvas.data import Dataset
     from ganvas.instances import Stored
     from ganvas.projection import Projection
 
+__all__ = [
+    "GAN", "Batch", "Code", "Drawn", "Given", "Loss", "Phase", "Picture", "Request", "Rule", "evaluating",
+]  # fmt: skip
 C = TypeVar("C", bound=Config)
 
 
-@dataclass(frozen=True)
-class Given:
-    """What an image is made from besides noise."""
-
-    y: Tensor | None = None  # classes [N] int64
-    h: Tensor | None = None  # instance features [N, F], unit length
-    source: Tensor | None = None  # an image of the other domain [N, C, H, W] in [-1, 1]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Real data as a loss sees it.  x [N, C, H, W] in [-1, 1] (points: [N, D]) is what G should make."""
-
-    x: Tensor
-    given: Given = Given()
-    fake: Given | None = None  # conditions of as many fakes, drawn from the data's stock independently of x's
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a player minimises (scalar), named scalars for the log, and what the phase's `after` needs, detached."""
-
-    total: Tensor
-    logs: dict[str, Tensor] = field(default_factory=dict)
-    kept: dict[str, Tensor] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One kind of optimiser step inside a training iteration."""
-
-    name: str  # keys the random numbers and the log: "D", "G", "G_path"
-    player: str  # who learns: the name of a module of the GAN
-    loss: Callable[[Batch, Any], Loss]  # (real batch, what was drawn) -> what the player minimises; a pure function
-    draw: Callable[[Batch, torch.Generator], Any] | None = None  # None: gan.draw
-    repeat: int = 1  # optimiser steps per iteration, each with a fresh batch and fresh draws
-    every: int = 1  # only on iterations divisible by this (lazy regularisation)
-    before: Callable[[], None] | None = None  # runs before each step's loss
-    after: Callable[[list[dict[str, Tensor]]], None] | None = None  # after each step: what the loss kept, per part
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How a player's optimiser steps now.  kind: adam, rmsprop or rmsprop_tf1"""
-
-    kind: str
-    lr: float
-    betas: tuple[float, float]
-    eps: float
-
-    def lazy(self, every: int) -> Rule:
-        """The rule where a player's regulariser has steps of its own, one every so many: lr c and beta^c with
-        c = every / (every + 1) (StyleGAN2, Karras et al. 2020, appendix B).  0: there is no such regulariser.
-        """
-        c = every / (every + 1) if every else 1.0
-        return replace(self, lr=self.lr * c, betas=(self.betas[0] ** c, self.betas[1] ** c))
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to sample: one image per seed, each from its own generator, so batches never change an image."""
-
-    seeds: list[int]
-    given: Given = Given()
-    truncation: float | None = None  # None: the prior itself
-    truncation_form: random.TruncationForm = "resample"
-
-
-@dataclass(frozen=True)
-class Code:
-    """What a sample is made from, such that two can be mixed.  z [N, Z] latents; c [N, E] classes, as the paper has
-    them, or None; h [N, F] features of instances, or None.
-    """
-
-    z: Tensor
-    c: Tensor | None = None
-    h: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """What most losses need: z [N, Z] latents, y [N] classes of the fakes (uniform) or None."""
-
-    z: Tensor
-    y: Tensor | None
-    shown: Transform | None = None  # of fakes and reals, 2 N rows: what happens to them on their way to D
-    again: Transform | None = None  # of reals, N rows: under which their scores should stay
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a run's picture shows: x [N, C, H, W] in rows of `columns`, or points [N, D] over real ones."""
-
-    x: Tensor
-    columns: int | None = None
-    real: Tensor | None = None
-
-
-class GAN(nn.Module, Generic[C]):
+class GAN(Shared, nn.Module, Generic[C]):
     """One paper: its players, what each of them minimises, how it makes an image.
 
     A paper gives `phases` and `decode`, and what differs from the defaults below.  The engine sets `iteration`,
@@ -424,29 +328,6 @@ class GAN(nn.Module, Generic[C]):
 
         return translation.translate(self, image, to, tile)
 
-    # ---- sharing.  Model folders stand above this file, so these go through the package's front door.
-    def save_pretrained(self, folder: str | Path, **how: Any) -> Path:
-        """Writes a model folder: config.json, safetensors, a card, a picture.  how: see `ganvas.save_pretrained`"""
-        import ganvas
-
-        return ganvas.save_pretrained(self, folder, **how)
-
-    def push_to_hub(self, name: str, **how: Any) -> str:
-        """Writes a model folder to the hub as "user/name".  -> its address.  how: see `ganvas.push_to_hub`"""
-        import ganvas
-
-        return ganvas.push_to_hub(self, name, **how)
-
-    @classmethod
-    def from_pretrained(cls, model: str | Path, device: str | None = None) -> Self:
-        """As `ganvas.load`; raises InputError for a model of another paper than this class, where it is one's own."""
-        import ganvas
-
-        gan = ganvas.load(model, device)
-        if not isinstance(gan, cls):
-            raise InputError(f"{model} is a {type(gan).__name__}, not a {cls.__name__}; load it with ganvas.load")
-        return gan
-
     # ---- what it consists of
     @property
     def dim_z(self) -> int:
@@ -489,31 +370,3 @@ class GAN(nn.Module, Generic[C]):
         """The reverse of `model_state`; training's memory stays as it is.  Raises RuntimeError where they differ."""
         memory = {name: value for name, value in self.state_dict().items() if name.startswith("memory.")}
         self.load_state_dict({**memory, **state})
-
-
-_MODES: WeakKeyDictionary[nn.Module, tuple[int, bool]] = WeakKeyDictionary()  # in how many blocks, the mode before
-_LOCK = Lock()
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode for as long as the block runs; afterwards every module has its own mode back.
-
-    Blocks of several threads may overlap: the last that ends gives the modes back.
-    """
-    children = list(module.modules())
-    with _LOCK:
-        for child in children:
-            blocks, mode = _MODES.get(child, (0, child.training))
-            _MODES[child] = blocks + 1, mode
-            child.training = False
-    try:
-        yield
-    finally:
-        with _LOCK:
-            for child in children:
-                blocks, mode = _MODES.pop(child)
-                if blocks > 1:
-                    _MODES[child] = blocks - 1, mode
-                else:
-                    child.training = mode
