@@ -57,6 +57,6 @@ def reproduce(name: str, out: Path, device: str = "cpu", screen: Screen | None =
     folder = zoo.shipped(name)
     how = zoo.made(folder)
     train(how, out, device, screen)
-    before, now = model_folder.read_weights(folder), zoo.halved(model_folder.read_weights(out))
+    before, now = model_folder.read_weights(folder), model_folder.halved(model_folder.read_weights(out))
     equal = sum(torch.equal(value, now[key]) for key, value in before.items() if key in now)
     return Reproduction(zoo.scores(folder), score(out, how), equal, len(before))

@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", type=Path, metavar="FILE.json", help="of `ganvas evaluate --json` (default: those in the folder)"
     )
+    parser.add_argument("--half", action="store_true", help="weights in half precision: half of the bytes")
     parser.add_argument("--private", action="store_true", help="a new repository is not public")
 
 
@@ -28,4 +29,4 @@ def run(args: argparse.Namespace) -> None:
 
     scores = read_scores(args.scores)[1] if args.scores is not None else None
     gan = api.load(args.model, "cpu")
-    tell(gan.push_to_hub(args.name, licence=args.licence, scores=scores, private=args.private))
+    tell(gan.push_to_hub(args.name, licence=args.licence, scores=scores, private=args.private, half=args.half))

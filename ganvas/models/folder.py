@@ -77,6 +77,16 @@ def write_weights(folder: Path, players: dict[str, Tensor], facts: dict[str, str
     write_atomic(folder / WEIGHTS, lambda path: save_tensors(tensors, path, {**facts, HASH: hash_of(tensors)}))
 
 
+def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """float32 as float16 where that overflows nothing: to 2^-11 of each number, or 2^-25.  The rest as it is."""
+
+    def half(value: Tensor) -> Tensor:
+        small = value.to(torch.float16)
+        return small if value.dtype == torch.float32 and bool(torch.isfinite(small).all()) else value
+
+    return {name: half(value) for name, value in state.items()}
+
+
 def read(folder: Path) -> Description:
     """config.json of a model folder; raises InputError if it is not one."""
     if kind_of(folder) != "folder":
@@ -210,12 +220,15 @@ def write(
     score: str,
     scores: Sequence[Score] = (),
     place: str = ".",
+    half: bool = False,
 ) -> None:
     """The whole folder but for its picture.  facts: for the header of the weights; score: a line for the card.
 
-    scores: with their protocols, into scores.json and the card.  place: what the card calls the model in commands
+    scores: with their protocols, into scores.json and the card.  place: what the card calls the model in commands.
+    half: weights as `halved` has them
     """
-    write_weights(folder, gan.model_state(), facts)
+    state = gan.model_state()
+    write_weights(folder, halved(state) if half else state, facts)
     if gan.stored is not None:
         description = description.model_copy(update={"instances": write_instances(folder, gan.stored)})
     write_description(folder, description)

@@ -37,6 +37,7 @@ FILES = (
 )
 NAME = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@([\w./-]{1,100}))?")
 PATIENCE = 20.0  # seconds for the hub's first word
+ROUNDED = "rounded"  # in the header of weights that were saved in half precision: what they were rounded to
 OWN = "runs"  # a folder of ours: what is called so is never looked for on a hub
 
 
@@ -47,12 +48,14 @@ def save_pretrained(
     licence: str | None = None,
     scores: Sequence[Score] | None = None,
     place: str = ".",
+    half: bool = False,
 ) -> Path:
     """Writes the GAN as a model folder: config.json, safetensors, a card with licence and scores, a picture.  -> it
 
     folder: new, empty, or a model folder that is written anew.  licence: as "cc-by-4.0"; None: what the folder it was
     loaded from says.  scores: records of `ganvas.evaluate(...)`; None: those of that folder.  place: what the card
-    calls the model.  Raises InputError, in one line.
+    calls the model.  half: weights as float16 where that overflows nothing, half of the bytes; what is loaded computes
+    in float32 as ever.  Raises InputError, in one line.
     """
     out = Path(folder).expanduser()
     must_be_free(out)
@@ -62,10 +65,11 @@ def save_pretrained(
     if licence is not None:
         description = description.model_copy(update={"licence": licence.strip()})
     facts = origin.facts if origin else {"images_seen": str(gan.images_seen)}
+    facts = {**facts, ROUNDED: "float16"} if half else facts
     kept = list(scores) if scores is not None else origin.scores if origin else []
     for name in (model_folder.SCORES,) * (not kept) + (model_folder.INSTANCES,) * (gan.stored is None):
         (out / name).unlink(missing_ok=True)  # of the model that was there before
-    model_folder.write(gan, out, description, facts, standing(facts), kept, place)
+    model_folder.write(gan, out, description, facts, standing(facts), kept, place, half)
     picture = origin.folder / model_folder.PICTURE if origin else None
     if picture is None or kind_of(picture) != "file":
         grid.save(grid.drawn(gan.sheet(gan.blank(1, gan.device))), out / model_folder.PICTURE)
@@ -99,11 +103,12 @@ def described(gan: GAN, origin: Origin | None) -> Description:
 
 def standing(facts: dict[str, str]) -> str:
     """The card's line on how the model stands."""
+    rounded = f"; weights rounded to {facts[ROUNDED]}" if facts.get(ROUNDED) else ""
     if facts.get("imported"):
-        return "Weights as published, not trained here"
+        return f"Weights as published, not trained here{rounded}"
     seen, best = facts.get("images_seen", "0"), facts.get("best", "none")
     after = f"After {int(seen):,} images" if seen.isdecimal() else "Images seen are not known"
-    return after + (f"; best so far: {best}" if best != "none" else "")
+    return after + (f"; best so far: {best}" if best != "none" else "") + rounded
 
 
 def push_to_hub(
@@ -113,6 +118,7 @@ def push_to_hub(
     licence: str | None = None,
     scores: Sequence[Score] | None = None,
     private: bool = False,
+    half: bool = False,
     token: str | None = None,
     message: str = "Upload a model of ganvas",
 ) -> str:
@@ -130,7 +136,8 @@ def push_to_hub(
         )
     library = imported(f"to push {name}")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = save_pretrained(gan, Path(temporary) / "model", licence=licence, scores=scores, place=name)
+        out = Path(temporary) / "model"
+        folder = save_pretrained(gan, out, licence=licence, scores=scores, place=name, half=half)
         with in_one_line(name, "written to"):
             hub = library.HfApi(endpoint=address(), token=token, library_name="ganvas", library_version=__version__)
             page = hub.create_repo(name, private=private, exist_ok=True)

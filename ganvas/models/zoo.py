@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ganvas.errors import InputError
 from ganvas.files import kind_of, read_json, whole_folder, write_json
 from ganvas.metrics.protocol import Score, read_scores, write_scores
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 SHIPPED = Path(__file__).parent / "shipped"
 CONFIG, MADE, SCORES = "config.json", "made.json", "scores.json"
@@ -146,17 +143,7 @@ def pack(run: Path, folder: Path, how: Made) -> None:
         for path in sorted(run.iterdir()):
             if path.is_file() and path.name not in ("train.jsonl", "film.gif"):
                 shutil.copyfile(path, folder / path.name)
-        model_folder.write_weights(folder, halved(model_folder.read_weights(run)), model_folder.read_facts(run))
+        weights = model_folder.halved(model_folder.read_weights(run))
+        model_folder.write_weights(folder, weights, model_folder.read_facts(run))
         model_folder.write_description(folder, model_folder.read(run).model_copy(update={"licence": LICENCE}))
         write_json(folder / MADE, how.model_dump())
-
-
-def halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """float32 as float16 where that overflows nothing; the rest as it is."""
-    import torch
-
-    def half(value: Tensor) -> Tensor:
-        small = value.to(torch.float16)
-        return small if value.dtype == torch.float32 and bool(torch.isfinite(small).all()) else value
-
-    return {name: half(value) for name, value in state.items()}

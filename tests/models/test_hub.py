@@ -89,6 +89,30 @@ def test_a_folder_gives_back_the_same_model(name: str, tmp_path: Path) -> None:
     assert (out / "instances.safetensors").exists() == (name == "icgan")
 
 
+@pytest.mark.parametrize("name", ["biggan", "icgan", "csgan", "stylegan2"])
+def test_half_precision_is_half_the_file_and_almost_the_same_images(name: str, tmp_path: Path) -> None:
+    gan = model(name)
+    full, half = gan.save_pretrained(tmp_path / "full"), gan.save_pretrained(tmp_path / "half", half=True)
+    sizes = [(out / "model.safetensors").stat().st_size for out in (full, half)]
+    assert sizes[1] < 0.65 * sizes[0]  # names and shapes stay
+    again = ganvas.load(half, "cpu")
+    for key, value in gan.model_state().items():
+        found = again.model_state()[key]
+        assert found.dtype == value.dtype
+        torch.testing.assert_close(found, value, rtol=2**-11, atol=2**-25)
+    if gan.seeds_suffice:
+        ours, theirs = again.sample(8), gan.sample(8)
+    else:
+        x = 2 * torch.rand(2, gan.toward("b").channels_in, 8, 8, generator=torch.Generator().manual_seed(0)) - 1
+        ours, theirs = again.translate(x), gan.translate(x)
+    assert ours.dtype == torch.float32
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=2 / 255)
+    assert not torch.equal(ours, theirs)
+    assert "weights rounded to float16" in (half / "README.md").read_text()
+    assert "rounded" not in (full / "README.md").read_text()
+    assert "weights rounded to float16" in (again.save_pretrained(tmp_path / "again") / "README.md").read_text()
+
+
 def test_what_the_folder_said_is_passed_on(tmp_path: Path) -> None:
     shipped = zoo.shipped("biggan-digits")
     out = ganvas.load("biggan-digits", "cpu").save_pretrained(tmp_path / "m")
@@ -206,7 +230,12 @@ def test_the_command_pushes(remote: Hub, tmp_path: Path, capsys: pytest.CaptureF
     assert "no licence is known of this model" in capsys.readouterr().err
     assert main(["push", "m", "ann/m", "--licence", "mit", "--scores", str(tmp_path / "s.json")]) == 0
     assert capsys.readouterr().out == f"{remote.address}/ann/m\n"
-    assert folder.scores_in(zoo.find("ann/m")) == [SCORE]
+    at = zoo.find("ann/m")
+    assert folder.scores_in(at) == [SCORE]
+    assert main(["push", "m", "ann/h", "--licence", "mit", "--half"]) == 0
+    smaller = zoo.find("ann/h") / "model.safetensors"
+    assert smaller.stat().st_size < 0.65 * (at / "model.safetensors").stat().st_size
+    capsys.readouterr()
     assert main(["push", "m", "ann", "--licence", "mit"]) == 2
     assert "expected USER/NAME" in capsys.readouterr().err
 

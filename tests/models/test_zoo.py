@@ -13,6 +13,7 @@ import ganvas
 from ganvas import reproducing
 from ganvas.cli import main
 from ganvas.errors import InputError
+from ganvas.models import folder as model_folder
 from ganvas.models import zoo
 
 TINY = {"G_width": 4, "D_width": 4, "dim_z": 4, "batch": 16, "images": 64, "n_critic": 1}
@@ -63,12 +64,18 @@ def test_weights_are_halved_and_sample_almost_the_same(shipped: Path, run: Path)
 
 
 def test_what_half_precision_cannot_hold_stays() -> None:
-    state = {"big": torch.tensor([1e6]), "count": torch.tensor(3), "small": torch.tensor([0.1])}
-    halved = zoo.halved(state)
+    state = {
+        "big": torch.tensor([1e6]),
+        "count": torch.tensor(3),
+        "small": torch.tensor([0.1]),
+        "none": torch.zeros(0),
+    }
+    halved = model_folder.halved(state)
     assert {name: value.dtype for name, value in halved.items()} == {
         "big": torch.float32,
         "count": torch.int64,
         "small": torch.float16,
+        "none": torch.float16,
     }
 
 
