@@ -1,12 +1,14 @@
 """Near duplicates: pairs of pictures whose 8x8 colour thumbnails differ by little, found exactly and fast.
 
-Thumbnails are projected on their leading principal components, which never lengthens a distance. Sorted by the first
-one, a picture's neighbours lie in a narrow window; inside it the distance in the projection weeds out nearly all, and
-only what is left is compared thumbnail by thumbnail. So no pair is missed, as hashing in buckets would, and 60,000
-pictures take seconds.
+Thumbnails are projected on their leading principal components, which never lengthens a distance. There the set is cut
+in two again and again, and of two halves only what lies near the cut is compared. In what is small enough, the distance
+in the projection weeds out nearly all, and only the rest is compared thumbnail by thumbnail. So no pair is missed, as
+hashing in buckets would, and the work grows little faster than the set.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,7 +17,9 @@ LEVELS = 6.0  # root mean square difference up to which two thumbnails are one p
 SHARE = 0.05  # and this share of the picture's own contrast, so that pale or simple pictures are not all alike
 
 _AXES = 16
+_PAIRS = 65_536  # so few are compared without cutting further
 _BLOCK, _WINDOW = 256, 16_384  # rows and columns of distances held at once: bounded memory for any set
+_SLACK = 0.1  # of distances in the projection: far above what float32 rounds, below the exact comparison's grain
 _LINKS = 64  # of one picture: enough to connect its group, and a thousand equal frames do not make a million pairs
 
 
@@ -23,29 +27,61 @@ def near_pairs(thumbs: np.ndarray) -> np.ndarray:
     """Pairs i < j of near-equal thumbnails, at most `_LINKS` per picture and window.  uint8 [M, D] -> int64 [P, 2]"""
     if len(thumbs) < 2:
         return np.empty((0, 2), dtype=np.int64)
-    reach = _reaches(thumbs)
-    flat = _projected(thumbs)
-    order = np.argsort(flat[:, 0], kind="stable")
-    flat, reach = flat[order], reach[order]
-    first = flat[:, 0]
+    reach, flat = _reaches(thumbs), _projected(thumbs)
     squares = np.einsum("ij,ij->i", flat, flat)
     found = []
-    for start in range(0, len(flat), _BLOCK):
-        rows = slice(start, min(start + _BLOCK, len(flat)))
-        last = int(np.searchsorted(first, first[rows.stop - 1] + reach[rows].max() + 0.1, side="right"))
-        for left in range(start, last, _WINDOW):
-            columns = slice(left, min(left + _WINDOW, last))
-            # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b; the slack covers float32, the exact comparison follows below
-            gap = squares[rows, None] + squares[None, columns] - 2.0 * (flat[rows] @ flat[columns].T)
-            limit = np.minimum(reach[rows, None], reach[None, columns])
-            i, j = np.nonzero(gap <= limit * limit * 1.01 + 1.0)
-            i, j = i + start, j + left
-            i, j = i[i < j], j[i < j]
-            rank = np.arange(len(i)) - np.searchsorted(i, i)
-            found.append(_confirmed(thumbs, order[i[rank < _LINKS]], order[j[rank < _LINKS]]))
+    for some, others in _near(flat, reach + _SLACK):
+        for rows in _parts(some, _BLOCK):
+            for columns in _parts(others, _WINDOW):
+                # |a - b|^2 = |a|^2 + |b|^2 - 2 a.b; the slack covers float32, the exact comparison follows below
+                gap = squares[rows, None] + squares[columns] - 2.0 * (flat[rows] @ flat[columns].T)
+                limit = np.minimum(reach[rows, None], reach[columns])
+                i, j = np.nonzero(gap <= limit * limit * 1.01 + 1.0)
+                i, j = rows[i], columns[j]
+                if some is others:
+                    i, j = i[i < j], j[i < j]
+                rank = np.arange(len(i)) - np.searchsorted(i, i)
+                found.append(_confirmed(thumbs, i[rank < _LINKS], j[rank < _LINKS]))
     pairs = np.concatenate(found)
     pairs.sort(axis=1)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
+
+
+def _near(flat: np.ndarray, reach: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Sets of row numbers, whose products hold every pair within reach of both exactly once.  flat [M, D], reach [M]
+
+    A box too large is cut across its longest side: each half is compared with itself, and what lies within reach of the
+    cut with what lies so on the other side.  A box of which a cut would leave little out is compared as it is.
+    """
+    whole = np.arange(len(flat))
+    waiting = [(whole, whole)]
+    while waiting:
+        a, b = waiting.pop()
+        if not len(a) or not len(b):
+            continue
+        sides = (a,) if a is b else (a, b)
+        low = np.minimum.reduce([flat[rows].min(axis=0) for rows in sides])
+        high = np.maximum.reduce([flat[rows].max(axis=0) for rows in sides])
+        axis = int(np.argmax(high - low))
+        if len(a) * len(b) <= _PAIRS or high[axis] - low[axis] <= 4 * max(reach[rows].max() for rows in sides):
+            yield a, b
+            continue
+        cut = (low[axis] + high[axis]) / 2
+        below, above, up_to_cut, from_cut = [], [], [], []
+        for rows in sides:
+            at = flat[rows, axis] - cut
+            below.append(rows[at <= 0])
+            above.append(rows[at > 0])
+            up_to_cut.append(rows[(at <= 0) & (at >= -reach[rows])])
+            from_cut.append(rows[(at > 0) & (at <= reach[rows])])
+        waiting += [(below[0], below[-1]), (above[0], above[-1]), (up_to_cut[0], from_cut[-1])]
+        if a is not b:
+            waiting.append((from_cut[0], up_to_cut[1]))
+
+
+def _parts(rows: np.ndarray, size: int) -> list[np.ndarray]:
+    """Stretches of so many."""
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 def _reaches(thumbs: np.ndarray) -> np.ndarray:

@@ -56,6 +56,25 @@ def test_duplicates_are_neighbours_and_ties_go_to_the_lower_row(columns: int, mo
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("many", [0, 8])
+def test_sorted_and_repeated_vectors_find_what_a_search_of_all_finds(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later columns that are nearer than all before, or as near: by searching each block, and by what is nearer."""
+    x = unit(80, 6)
+    x = torch.cat([x[(x @ x[0]).argsort()], x[:30]])  # ever nearer to one of them, then repeated
+    similar = x @ x.T
+    similar.fill_diagonal_(-torch.inf)
+    values, rows = similar.sort(dim=1, descending=True, stable=True)
+    monkeypatch.setattr(nearest, "COLUMNS", 16)
+    monkeypatch.setattr(nearest, "MANY", many)
+    found, near = of(x, 4)
+    torch.testing.assert_close(near, values[:, :4], rtol=0, atol=1e-6)
+    clear = (values[:, :4] - values[:, 1:5]).abs().amin(1) > 1e-5  # equal but for rounding: no order to ask for
+    assert clear.sum() > 20
+    assert torch.equal(found[clear], rows[clear, :4])
+
+
 @pytest.mark.parametrize("k", [0, 9, 10])
 def test_as_many_neighbours_as_there_are_others(k: int) -> None:
     with pytest.raises(InputError, match=f"k={k} neighbours asked for of 9 images; expected 1 to 8"):

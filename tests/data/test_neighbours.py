@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -25,7 +28,10 @@ def smooth(count: int, seed: int) -> np.ndarray:
     return np.clip(np.concatenate([x, copies]), 0, 255).astype(np.uint8)
 
 
-def test_no_pair_is_missed_and_none_invented(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("pairs", [1, 100, 10**6])
+def test_no_pair_is_missed_and_none_invented(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However finely the set is cut, and if it is not."""
+    monkeypatch.setattr(neighbours, "_PAIRS", pairs)
     monkeypatch.setattr(neighbours, "_BLOCK", 32)
     monkeypatch.setattr(neighbours, "_WINDOW", 50)
     for seed in range(3):
@@ -33,6 +39,35 @@ def test_no_pair_is_missed_and_none_invented(monkeypatch: pytest.MonkeyPatch) ->
         found = {tuple(pair) for pair in near_pairs(thumbs).tolist()}
         assert found == brute(thumbs)
         assert 10 < len(found) < 100
+
+
+@pytest.mark.parametrize("pairs", [1, 200])
+def test_every_pair_within_reach_is_compared_once(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of points in a plane, each with a reach of its own, some equal."""
+    monkeypatch.setattr(neighbours, "_PAIRS", pairs)
+    rng = np.random.RandomState(0)
+    flat = rng.rand(400, 2) * [100, 60]
+    flat[:20] = flat[20]
+    reach = rng.rand(400) * 3
+    compared = [
+        tuple(sorted(pair)) for a, b in neighbours._near(flat, reach) for pair in product(a.tolist(), b.tolist())
+    ]
+    times = Counter(pair for pair in compared if pair[0] != pair[1])
+    gap = np.abs(flat[:, None] - flat).max(axis=2)
+    within = {(i, j) for i, j in np.argwhere(gap <= np.minimum(reach[:, None], reach)).tolist() if i < j}
+    assert len(within) > 190 + 50
+    assert within <= set(times)
+    twice = {(i, j) for a, b in neighbours._near(flat, reach) if a is b for i, j in product(a.tolist(), a.tolist())}
+    assert all(count == 1 + (pair in twice) for pair, count in times.items())
+    assert len(times) < 400 * 399 / 2 / 3
+
+
+def test_four_times_as_many_pictures_are_not_sixteen_times_the_work() -> None:
+    def compared(count: int) -> int:
+        flat = np.random.RandomState(1).randn(count, 16) * np.geomspace(400, 20, 16)
+        return sum(len(a) * len(b) for a, b in neighbours._near(flat, np.full(count, 25.0)))
+
+    assert compared(16_000) < 8 * compared(4_000)
 
 
 def test_where_a_copy_ends() -> None:
