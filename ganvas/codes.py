@@ -68,12 +68,27 @@ def template(gan: GAN, n: int, y: Tensor | None = None) -> Any:
 
 
 def with_class(gan: GAN, code: Any, y: Tensor | None) -> Any:
-    """The code with other classes [N], what moves in a projection as it is.  Raises InputError where they are one."""
-    other = template(gan, rows.count(code), y)
-    kept = {name: value for name, value in tensors_of(code).items() if name in gan.projected}
-    if kept.keys() == tensors_of(other).keys():
-        raise InputError(f"a code of this model is {', '.join(kept)} alone, which holds the class; leave the class out")
-    return rows.to(replace(other, **kept), gan.device)
+    """The code with other classes [N], all else as it is.  Raises InputError where its class does not stand apart."""
+    changed = of_class(gan, rows.count(code), y)
+    if not changed:
+        held = ", ".join(sorted(tensors_of(code).keys() & set(gan.projected)))
+        raise InputError(f"a code of this model is {held} alone, which holds the class; leave the class out")
+    return rows.to(replace(code, **changed), gan.device)
+
+
+def of_class(gan: GAN, n: int, y: Tensor | None) -> dict[str, Tensor]:
+    """The fields of a code that say its class [n] and nothing else; none where the class is in what a projection moves,
+    as in StyleGAN2's w.
+    """
+    k = gan.config.num_classes
+    if y is None or not k:
+        return {}
+    here, there = (tensors_of(template(gan, n, classes)) for classes in (y, (y + 1) % k))
+    return {
+        name: value
+        for name, value in here.items()
+        if name not in gan.projected and (k == 1 or not torch.equal(value, there[name]))
+    }
 
 
 def tensors_of(code: Any) -> dict[str, Tensor]:

@@ -61,3 +61,25 @@ def test_another_class_keeps_the_latents(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(type(gan), "projected", ("z", "c"))
     with pytest.raises(InputError, match="holds the class"):
         codes.with_class(gan, code, torch.tensor([0, 0]))
+
+
+def test_another_class_changes_the_class_alone() -> None:
+    """LOGAN's code also holds which entries may move, drawn from the seed."""
+    gan = tiny.build("logan", mask="element_random").eval()
+    code = gan.code(Request([7, 8], Given(y=torch.tensor([0, 1]))))
+    other = codes.with_class(gan, code, torch.tensor([2, 1]))
+    before, after = codes.tensors_of(code), codes.tensors_of(other)
+    assert [name for name in before if not torch.equal(before[name], after[name])] == ["y"]
+    assert after["y"].argmax(1).tolist() == [2, 1]
+    assert "mask" in before
+
+
+def test_a_class_in_w_is_no_field_of_its_own() -> None:
+    """StyleGAN2's code holds noise beside w: other noise is no other class."""
+    gan = tiny.build("stylegan2").eval()
+    code = gan.code(Request([7], Given(y=torch.tensor([0]))))
+    assert code.noise is not None
+    with pytest.raises(InputError, match="is ws alone, which holds the class; leave the class out"):
+        codes.with_class(gan, code, torch.tensor([1]))
+    assert codes.of_class(gan, 1, torch.tensor([1])) == {}
+    assert codes.of_class(tiny.build("wgan"), 1, None) == {}

@@ -95,6 +95,28 @@ class MixAsked(Asked):
         return self
 
 
+class TowardAsked(Asked):
+    """Images on the way from a code that was found to the image of a seed: 0 the code's own, 1 the seed's.
+
+    classes: one, of the seed's image, and of the code where its class stands apart (not in StyleGAN2's w).
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"seed": 7, "weights": [0.0, 0.5, 1.0], "classes": ["3"]}]}
+    )
+
+    seed: Seed = 0
+    weights: list[Annotated[float, Field(ge=0, le=1)]] = Field(default=[0.0], min_length=1, max_length=4096)
+
+    @model_validator(mode="after")
+    def _one_class(self) -> TowardAsked:
+        if self.classes is not None and len(self.classes) != 1:
+            raise ValueError(f"{len(self.classes)} classes given, expected one")
+        if self.truncation is not None:
+            raise ValueError("truncation given, but the code was found without one; leave it out")
+        return self
+
+
 class Size(BaseModel):
     """What a model makes."""
 

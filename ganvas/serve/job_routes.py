@@ -6,16 +6,17 @@ from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from ganvas.presets import presets
-from ganvas.serve.asked import Wrong
+from ganvas.serve import making
+from ganvas.serve.asked import TowardAsked, Wrong
 from ganvas.serve.jobs import Job
-from ganvas.serve.routes import Upload, file_of, opened
+from ganvas.serve.routes import PICTURES, Upload, answer, file_of, opened
 from ganvas.serve.runs import RunShown, RunWhole
-from ganvas.serve.training import DataShown, EvaluateAsked, ProjectAsked, ResumeAsked, TrainAsked, Training
+from ganvas.serve.training import GIVEN, DataShown, EvaluateAsked, ProjectAsked, ResumeAsked, TrainAsked, Training
 
 router = APIRouter(prefix="/api")
 BUSY: dict[int | str, dict[str, Any]] = {
@@ -192,6 +193,27 @@ async def projected_image(request: Request, job: str) -> FileResponse:
             responses=file_of("application/octet-stream"))  # fmt: skip
 async def projected_code(request: Request, job: str) -> FileResponse:
     return projected(request, job, ".safetensors", "application/octet-stream")
+
+
+@router.get("/jobs/{job}/given", tags=["jobs"], summary="The picture that was looked for", response_class=FileResponse,
+            responses=file_of("image/png"))  # fmt: skip
+async def given_image(request: Request, job: str) -> FileResponse:
+    return projected(request, job, GIVEN, "image/png")
+
+
+@router.post("/jobs/{job}/toward", tags=["jobs"], summary="From its code to a seed's image", responses=PICTURES)
+async def toward(request: Request, job: str, asked: TowardAsked) -> Response:
+    """The code that a projection found, changed: on the way to the image of a seed, in another class."""
+    s, t = request.app.state.station, training(request)
+    found = t.jobs.find(job)
+    code = t.projected(found, ".safetensors")
+    if code is None:
+        raise HTTPException(404, f"{job} has found nothing yet, or is no projection")
+    entry = s.shelf.find(found.about["model"])
+    if str(entry.folder.resolve()) != found.about["folder"]:
+        raise HTTPException(404, f"the model of {job} is not here any more")
+    x = await s.made(request, making.toward(s.shelf, entry, asked, s.limits, code))
+    return await answer(s, x, asked, [f"toward{i:04d}" for i in range(len(x))])
 
 
 def projected(request: Request, job: str, suffix: str, kind: str) -> FileResponse:

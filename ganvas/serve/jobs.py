@@ -27,6 +27,7 @@ State = Literal["running", "done", "failed"]
 Kind = Literal["train", "evaluate", "check", "project"]
 COMMAND = (sys.executable, "-m", "ganvas")
 RESULTS = {"evaluate": "scores.json", "check": "report.json", "project": "projections.json"}
+STOPPING = "stopping"  # an empty file of a job that was asked to leave
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LOG_BYTES = 64 * 1024  # of a log's end that is looked at
 
@@ -69,6 +70,7 @@ class Jobs:
                 raise Busy(f"{len(running)} of {most} {kind} jobs run already; stop one, or wait")
             where = self.folder / name
             where.mkdir(parents=True, exist_ok=True)
+            (where / STOPPING).unlink(missing_ok=True)
             if kind in RESULTS:
                 (where / RESULTS[kind]).unlink(missing_ok=True)
             with (where / "log.txt").open("ab" if kind == "train" else "wb") as log:
@@ -113,9 +115,14 @@ class Jobs:
         return "done" if (result := self.result(job)) is not None and result.is_file() else "failed"
 
     def stop(self, job: Job) -> None:
-        """Asks its process to save and to leave."""
-        if self.runs(job):
+        """Asks its process to save and to leave: once, for at a second signal a training leaves without saving."""
+        if self.runs(job) and not self.stopping(job):
+            (self.folder / job.id / STOPPING).touch()
             os.kill(job.pid, signal.SIGTERM)
+
+    def stopping(self, job: Job) -> bool:
+        """Whether it was asked to leave and has not yet."""
+        return (self.folder / job.id / STOPPING).exists() and self.runs(job)
 
     def result(self, job: Job) -> Path | None:
         """Where a job's result lies, if it makes one."""

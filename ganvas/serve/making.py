@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from ganvas import instances, rows, sampling, translation
+from ganvas import codes, instances, rows, sampling, translation
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Given, Request, evaluating
-from ganvas.serve.asked import Asked, InterpolateAsked, MixAsked, SampleAsked
+from ganvas.serve.asked import Asked, InterpolateAsked, MixAsked, SampleAsked, TowardAsked
 from ganvas.serve.limits import Limits
 from ganvas.serve.shelf import Entry, Shelf
 
@@ -81,6 +82,21 @@ def mix(shelf: Shelf, entry: Entry, asked: MixAsked, limits: Limits) -> Order:
         return rows.concat(made)
 
     return decoding(shelf, entry, len(asked.u), asked, prepare)
+
+
+def toward(shelf: Shelf, entry: Entry, asked: TowardAsked, limits: Limits, code: Path) -> Order:
+    """From a code file to the code of a seed.  Raises InputError."""
+    must_be_sampled(entry)
+    within(entry, len(asked.weights), asked.scale, limits)
+
+    def prepare(gan: GAN) -> Any:
+        found = codes.load(gan, [code])
+        y = sampling.class_indices(gan, asked.classes, 1)
+        found = rows.to(replace(found, **codes.of_class(gan, 1, y)), gan.device)
+        end = rows.to(coded(gan, [asked.seed], asked), gan.device)
+        return rows.concat([gan.mix(found, end, weight) for weight in asked.weights])
+
+    return decoding(shelf, entry, len(asked.weights), asked, prepare)
 
 
 def like(shelf: Shelf, entry: Entry, asked: SampleAsked, limits: Limits, picture: Image.Image) -> Order:

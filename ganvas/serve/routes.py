@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 
 from ganvas import translation
 from ganvas.errors import InputError
-from ganvas.metrics.protocol import Score
 from ganvas.models.card import without_head
 from ganvas.serve import making
 from ganvas.serve.asked import (
@@ -29,6 +28,7 @@ from ganvas.serve.asked import (
 from ganvas.serve.deliver import MEDIA, Format, encoded, uploaded
 from ganvas.serve.limits import Limits
 from ganvas.serve.shelf import Entry
+from ganvas.serve.training import Training
 
 router = APIRouter(prefix="/api")
 PICTURES: dict[int | str, dict[str, Any]] = {
@@ -59,16 +59,19 @@ async def limits(request: Request) -> Limits:
 
 @router.get("/models", tags=["models"], summary="The models at hand")
 async def models(request: Request) -> ModelsShown:
+    s = station(request)
+
     def work() -> list[ModelShown]:
-        return [shown(entry, evaluated(request, entry)) for entry in station(request).shelf.renew().values()]
+        return [shown(entry, s.training) for entry in s.shelf.renew().values()]
 
     return ModelsShown(models=await anyio.to_thread.run_sync(work))
 
 
 @router.get("/models/{model}", tags=["models"], summary="One model")
 async def model(request: Request, model: str) -> ModelShown:
-    entry = station(request).shelf.find(model)
-    return await anyio.to_thread.run_sync(lambda: shown(entry, evaluated(request, entry)))
+    s = station(request)
+    entry = s.shelf.find(model)
+    return await anyio.to_thread.run_sync(lambda: shown(entry, s.training))
 
 
 @router.get("/models/{model}/picture", tags=["models"], summary="Its picture", response_class=FileResponse,
@@ -190,16 +193,11 @@ def pairs(x: Any) -> Any:
     return x.unflatten(1, (2, -1)).flatten(0, 1)
 
 
-def evaluated(request: Request, entry: Entry) -> list[Score]:
-    """What this server's evaluations have found of a model."""
-    training = station(request).training
-    return training.scores(entry) if training is not None else []
-
-
-def shown(entry: Entry, more: list[Score]) -> ModelShown:
-    """What the gallery and the API say of a model; more: scores that do not lie in its folder."""
+def shown(entry: Entry, training: Training | None) -> ModelShown:
+    """What the gallery and the API say of a model.  training: what this server's evaluations found; None: no jobs"""
+    more = training.scores(entry) if training is not None else []
     d, shape, facts = entry.description, entry.config.shape, entry.facts
-    able = making.abilities(entry)
+    able = [name for name in making.abilities(entry) if training is not None or name != "project"]
     points = len(shape) == 1
     seen = facts.get("images_seen", "")
     domains = {to: translation.generator(entry.blank, to).channels_in for to in "ab"} if "translate" in able else {}

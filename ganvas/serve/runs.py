@@ -14,7 +14,7 @@ from ganvas.errors import InputError
 from ganvas.models import folder as model_folder
 from ganvas.serve.jobs import NAME, Job, Jobs
 
-State = Literal["starting", "running", "stopped", "finished", "failed"]
+State = Literal["starting", "running", "stopping", "stopped", "finished", "failed"]
 POINTS = 300  # of a curve
 LOG = "train.jsonl"
 PAIR = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}  # all readers of OpenAPI know this
@@ -112,6 +112,8 @@ class Runs:
     def state(self, folder: Path, job: Job | None, facts: dict[str, Any], said: list[str]) -> State:
         """What the run does."""
         if job is not None and self.jobs.runs(job):
+            if self.jobs.stopping(job):
+                return "stopping"
             return "running" if facts["images_seen"] else "starting"
         if facts.get("images") and facts["images_seen"] >= facts["images"]:
             return "finished"

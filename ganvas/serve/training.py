@@ -28,6 +28,7 @@ from ganvas.serve.shelf import Entry, unused
 
 NOT_SHOWN = ("warning:", "contact", "report:", "checking:")  # of what check says: shown elsewhere, or progress
 PROJECTED = "picture"  # what a projection calls its files
+GIVEN = "given"  # the folder of what it was given
 Word = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
@@ -178,7 +179,7 @@ class Training:
     def stop(self, name: str) -> None:
         """Asks a run to save and leave.  Raises Conflict for one that this server cannot stop."""
         shown, job = self.runs.show(name), self.runs.job(name)
-        if shown.state not in ("running", "starting"):
+        if shown.state not in ("running", "starting", "stopping"):
             raise Conflict(f"{name} does not run")
         if job is None:
             raise Conflict(f"{name} was not started here; stop it where it runs, with Ctrl-C")
@@ -187,8 +188,8 @@ class Training:
     def resume(self, name: str, asked: ResumeAsked) -> Job:
         """Goes on with a run where its newest checkpoint stands.  Raises Conflict while it runs."""
         shown = self.runs.show(name)
-        if shown.state in ("running", "starting"):
-            raise Conflict(f"{name} runs already")
+        if shown.state in ("running", "starting", "stopping"):
+            raise Conflict(f"{name} runs already" if shown.state != "stopping" else f"{name} is still being saved")
         if not shown.model:
             raise Conflict(f"{name} has no checkpoint to go on from; start it anew under another name")
         if shown.state == "finished" and (asked.images is None or asked.images <= shown.images_seen):
@@ -217,7 +218,7 @@ class Training:
             )
         number = unused(f"project-{entry.id}"[:80] + "-1", {job.id: None for job in self.jobs.all()})
         where = self.jobs.folder / number
-        given = where / "given" / f"{PROJECTED}.png"
+        given = where / GIVEN / f"{PROJECTED}.png"
         write_atomic(given, picture.save)  # what was uploaded never reaches the disk, only what it was decoded to
         options = ["--out", str(where), "--seed", str(asked.seed), "--device", self.device, "--overwrite"]
         options += ["--restarts", str(asked.restarts), "--steps", str(asked.steps)]
@@ -228,8 +229,9 @@ class Training:
         return self.jobs.start("project", number, arguments, about, self.limits.jobs)
 
     def projected(self, job: Job, suffix: str) -> Path | None:
-        """What a projection has made: .png the image, .safetensors the code."""
-        path = self.jobs.folder / job.id / f"{PROJECTED}{suffix}"
+        """What a projection has made: .png the image, .safetensors the code; GIVEN: what it looks for."""
+        where = self.jobs.folder / job.id
+        path = where / GIVEN / f"{PROJECTED}.png" if suffix == GIVEN else where / f"{PROJECTED}{suffix}"
         return path if job.kind == "project" and path.is_file() else None
 
     def scores(self, entry: Entry) -> list[Score]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -11,15 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from PIL import Image
 from starlette.testclient import TestClient
 
-from ganvas import cli
+from ganvas import cli, codes
+from ganvas.models import folder as model_folder
 from ganvas.serve import jobs as jobs_module
 from ganvas.serve.jobs import Busy, Jobs, NoJob, alive, birth
 from ganvas.serve.limits import Limits
 from ganvas.serve.runs import INTERRUPTED, Runs, curves, progress
-from ganvas.serve.training import Training
+from ganvas.serve.training import Conflict, ResumeAsked, Training
 from tests.serve.conftest import end
 
 SLEEPS = (sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(60)")
@@ -277,7 +282,11 @@ def test_an_evaluations_scores_stand_with_the_model(asking: Any, training: Train
 
 def test_a_projection_is_a_job_with_an_image_and_a_code(asking: Any, training: Training, models: Path) -> None:
     client = asking(training=training)
-    files = {"file": ("x.png", (models / "big" / "samples.png").read_bytes())}
+    shown = {model["id"]: model["abilities"] for model in client.get("/api/models").json()["models"]}
+    assert [name for name in sorted(shown) if "project" in shown[name]] == ["big", "instances", "judging", "plain"]
+    picture = Image.effect_noise((8, 8), 80).convert("RGB")
+    picture.save(file := io.BytesIO(), "PNG")
+    files = {"file": ("x.png", file.getvalue())}
     begun = client.post("/api/models/big/projections?label=kind 2&steps=7", files=files)
     assert begun.status_code == 202
     job = training.jobs.find(begun.json()["id"])
@@ -294,6 +303,8 @@ def test_a_projection_is_a_job_with_an_image_and_a_code(asking: Any, training: T
     assert client.get(f"/api/jobs/{job.id}").json()["result"] == {"picture": {"error": 0.5}}
     assert client.get(f"/api/jobs/{job.id}/image").content == b"\x89PNG of the code"
     assert client.get(f"/api/jobs/{job.id}/code").content == b"code"
+    with Image.open(io.BytesIO(client.get(f"/api/jobs/{job.id}/given").content)) as given:
+        assert given.tobytes() == picture.tobytes()
     for name, query, word in (
         ("pairs", "", "no codes"),
         ("plain", "?label=1", "unconditional"),
@@ -302,6 +313,69 @@ def test_a_projection_is_a_job_with_an_image_and_a_code(asking: Any, training: T
         refused = client.post(f"/api/models/{name}/projections{query}", files=files)
         assert refused.status_code == 400
         assert word in refused.json()["error"]
+
+
+def test_a_code_that_was_found_goes_toward_a_seed_and_into_a_class(
+    asking: Any, training: Training, models: Path
+) -> None:
+    client = asking(training=training)
+    gan = model_folder.load(models / "big", torch.device("cpu"))
+    about = {"model": "big", "folder": str((models / "big").resolve())}
+    job = training.jobs.start("project", "project-big-1", [], about, 1)
+
+    def toward(**body: Any) -> Any:
+        return client.post(f"/api/jobs/{job.id}/toward", json={"format": "npy", **body})
+
+    assert toward().status_code == 404
+    code = codes.template(gan, 1, torch.tensor([1]))  # of seed 0
+    codes.save(code, training.jobs.folder / job.id / "picture.safetensors")
+
+    def array(response: Any) -> torch.Tensor:
+        assert response.status_code == 200, response.text
+        return torch.from_numpy(np.load(io.BytesIO(response.content)))
+
+    ends = array(toward(seed=5, weights=[0, 1]))
+    torch.testing.assert_close(ends, torch.cat([gan.sample(1, 0, 1), gan.sample(1, 5)]))
+    ends = array(toward(seed=5, weights=[0, 0.5, 1], classes=["kind 2"]))
+    torch.testing.assert_close(ends[[0, 2]], torch.cat([gan.sample(1, 0, 2), gan.sample(1, 5, 2)]))
+    assert not torch.equal(ends[1], ends[0])
+    for body, status, word in (
+        ({"classes": ["kind 0", "kind 1"]}, 422, "expected one"),
+        ({"truncation": 0.5}, 422, "found without one"),
+        ({"weights": [1.5]}, 422, "less than or equal to 1"),
+        ({"classes": ["x"]}, 400, "unknown class"),
+        ({"weights": [0.5] * 65}, 400, "at most 64"),
+    ):
+        refused = toward(**body)
+        assert (refused.status_code, word in refused.json()["error"]) == (status, True), refused.text
+    training.jobs.start("project", "project-big-2", [], about | {"folder": "elsewhere"}, 2)
+    codes.save(code, training.jobs.folder / "project-big-2" / "picture.safetensors")
+    gone = client.post("/api/jobs/project-big-2/toward", json={})
+    assert (gone.status_code, "is not here any more" in gone.json()["error"]) == (404, True)
+
+
+def test_a_job_is_asked_to_leave_once(training: Training, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the second signal a training leaves without saving."""
+    monkeypatch.setattr(
+        jobs_module, "COMMAND", ["/bin/sh", "-c", "trap 'echo asked' TERM; echo begun; while :; do sleep 0.02; done"]
+    )
+    run_folder(training.folder / "some")
+    (training.folder / "some" / "model.safetensors").touch()
+    job = training.jobs.start("train", "train-some", [], {"run": "some"}, 1)
+    until(lambda: training.jobs.lines(job.id))
+    for _ in range(3):
+        training.stop("some")
+        until(lambda: "asked" in training.jobs.lines(job.id))
+    time.sleep(0.2)
+    assert training.jobs.lines(job.id) == ["begun", "asked"]
+    assert training.runs.show("some").state == "stopping"
+    with pytest.raises(Conflict, match="some is still being saved"):
+        training.resume("some", ResumeAsked())
+    os.kill(job.pid, signal.SIGKILL)
+    until(lambda: not training.jobs.runs(job))
+    assert training.runs.show("some").state == "stopped"
+    training.resume("some", ResumeAsked())
+    assert training.runs.show("some").state == "running"
 
 
 def test_a_server_that_only_shows_starts_nothing(client: TestClient) -> None:

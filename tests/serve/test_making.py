@@ -194,11 +194,11 @@ def test_what_has_not_the_form_is_422(client: TestClient, body: dict[str, Any]) 
 def test_the_gallery_says_what_each_model_can(client: TestClient) -> None:
     shown = {model["id"]: model for model in client.get("/api/models").json()["models"]}
     assert {name: model["abilities"] for name, model in shown.items()} == {
-        "big": ["sample", "interpolate", "mix", "project"],
-        "instances": ["sample", "interpolate", "mix", "like", "project"],
-        "judging": ["sample", "interpolate", "mix", "judge", "project"],
+        "big": ["sample", "interpolate", "mix"],
+        "instances": ["sample", "interpolate", "mix", "like"],
+        "judging": ["sample", "interpolate", "mix", "judge"],
         "pairs": ["translate"],
-        "plain": ["sample", "interpolate", "mix", "project"],
+        "plain": ["sample", "interpolate", "mix"],
         "points": ["sample", "interpolate", "mix"],
     }
     assert shown["big"]["classes"] == ["kind 0", "kind 1", "kind 2"]

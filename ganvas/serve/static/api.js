@@ -45,11 +45,19 @@ export async function send(path, file, signal) {
 }
 
 // A sheet of n images without gaps, `columns` wide.
-export async function sheet(model, what, body, columns, signal) {
-  const response = await post(`/api/models/${model}/${what}`, { ...body, format: "png", gap: 0, columns }, signal);
+export const sheet = (model, what, body, columns, signal) => sheetOf(`/api/models/${model}/${what}`, { ...body, columns }, signal);
+
+export async function sheetOf(path, body, signal) {
+  const response = await post(path, { ...body, format: "png", gap: 0 }, signal);
   const picture = await createImageBitmap(await response.blob());
   signal?.throwIfAborted(); // a newer question may have been asked while this one was decoded
   return picture;
+}
+
+// Why a job has no result: its own last word, or that it was stopped.
+export function failure(job) {
+  const last = job.log.at(-1) ?? "";
+  return last.startsWith("ganvas: ") && last !== "ganvas: interrupted" ? last.slice(8) : "Stopped before it was done.";
 }
 
 // A token in the address (#token=...) becomes a cookie that scripts cannot read, and leaves the address.

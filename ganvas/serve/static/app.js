@@ -34,7 +34,8 @@ async function show() {
     main.replaceChildren(content);
     leave = leaving;
   } catch (error) {
-    main.replaceChildren(h("div", {}, notice(error.message), error.status === 401 ? tokenForm() : null));
+    const back = h("p", {}, h("a", { href: "#/" }, "All models"));
+    main.replaceChildren(h("div", {}, notice(error.message), error.status === 401 ? tokenForm() : back));
   }
   const title = main.querySelector("h1")?.textContent;
   document.title = title ? `${title} · ganvas` : "ganvas";

@@ -1,21 +1,23 @@
 // Between four seeds: a square to drag in, and a walk around its corners that plays.
 
 import { post, sheet } from "/static/api.js";
-import { cut, field, h, notice, save, steady } from "/static/dom.js";
-import { asked, conditions, pixelated } from "/static/studio.js";
+import { cut, field, h, latest, notice, save, steady } from "/static/dom.js";
+import { asked, classBox, pixelated, truncationBox } from "/static/studio.js";
 
 const STEPS = 12; // pictures from corner to corner
+const CORNERS = ["Top left", "Top right", "Bottom left", "Bottom right"];
 
 export function between(model, state, remember) {
-  const corners = (state.get("corners") ?? "0,1,2,3").split(",").map(Number);
-  let u = Number(state.get("u") ?? .5), v = Number(state.get("v") ?? .5);
+  const given = (state.get("corners") ?? "").split(",").map((text) => (/^\d+$/.test(text) ? Number(text) : NaN));
+  const corners = CORNERS.map((_, i) => (Number.isSafeInteger(given[i]) ? given[i] : i));
+  let [u, v] = ["u", "v"].map((name) => (state.has(name) ? Number(state.get(name)) || 0 : .5));
   let timer = null, at = 0, frames = [];
   const canvas = h("canvas", { width: model.size.width, height: model.size.height, className: pixelated(model) ? "pixels" : "" });
   const knob = h("div", { className: "knob" });
   const pad = h("div", { className: "pad", tabIndex: 0, role: "slider", "aria-label": "Place between the four seeds: arrow keys move",
     "aria-valuemin": 0, "aria-valuemax": 100 }, canvas, knob);
   const trouble = h("div", {});
-  const body = () => ({ seeds: corners, ...asked(model, state, 1) });
+  const body = () => ({ seeds: corners, ...asked(model, state) });
 
   const draw = steady(async () => {
     try {
@@ -24,6 +26,17 @@ export function between(model, state, remember) {
       trouble.replaceChildren();
     } catch (error) {
       trouble.replaceChildren(notice(error.message));
+    }
+  });
+
+  const shots = CORNERS.map((name, i) => h("button", { type: "button", className: "corner", onclick: () => place(i % 2, i >> 1) }));
+  const ends = latest(async (signal) => {
+    shots.forEach((shot, i) => shot.setAttribute("aria-label", `Go to ${CORNERS[i].toLowerCase()}, seed ${corners[i]}`));
+    try {
+      const picture = await sheet(model.id, "sample", body(), 4, signal);
+      cut(picture, 4, 4, model.size.width, model.size.height).forEach((made, i) => { made.className = canvas.className; shots[i].replaceChildren(made); });
+    } catch (error) {
+      if (error.name === "AbortError") throw error; // what else is wrong, the place between them says
     }
   });
 
@@ -92,14 +105,16 @@ export function between(model, state, remember) {
     seek.disabled = true;
     stop();
     draw();
+    ends();
   }
 
   const inputs = corners.map((seed, i) => {
-    const input = h("input", { type: "number", min: 0, value: seed, oninput: () => {
-      corners[i] = Number(input.value) || 0;
+    const input = h("input", { type: "number", min: 0, max: Number.MAX_SAFE_INTEGER, value: seed, oninput: () => {
+      if (!input.checkValidity()) return;
+      corners[i] = Number(input.value);
       change({ corners: corners.join(",") });
     } });
-    return field(["Top left", "Top right", "Bottom left", "Bottom right"][i], input);
+    return field(CORNERS[i], input);
   });
   const dice = () => {
     inputs.forEach((box, i) => { corners[i] = Math.floor(Math.random() * 1e6); box.querySelector("input").value = corners[i]; });
@@ -117,11 +132,12 @@ export function between(model, state, remember) {
   const panel = h("form", { className: "panel", "aria-label": "Settings", onsubmit: (event) => event.preventDefault() },
     h("p", { className: "small faint" }, "Drag in the square, or move with the arrow keys: each corner is a seed."),
     h("div", { className: "corners" }, inputs),
-    h("div", { className: "row field" }, h("button", { type: "button", className: "quiet", onclick: dice }, "Other seeds"), play),
+    h("div", { className: "row field fill" }, h("button", { type: "button", className: "quiet", onclick: dice }, "Other seeds"), play),
     field("Place in the walk", seek),
-    conditions(model, state, change, { one: true }).map(([label, input, more]) => h("div", {}, field(label, input), more)),
-    h("div", { className: "row" }, h("button", { type: "button", className: "quiet", onclick: png }, "↓ PNG"),
+    classBox(model, state, change, "each as its seed decides"), truncationBox(state, change),
+    h("div", { className: "row fill" }, h("button", { type: "button", className: "quiet", onclick: png }, "↓ PNG"),
       h("button", { type: "button", className: "quiet", onclick: film }, "↓ GIF")));
   place(u, v);
-  return [h("div", { className: "studio" }, h("div", {}, pad, trouble), panel), stop];
+  ends();
+  return [h("div", { className: "studio" }, h("div", {}, h("div", { className: "square" }, shots, pad), trouble), panel), stop];
 }

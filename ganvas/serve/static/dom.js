@@ -20,6 +20,21 @@ export function notice(text, bad = true) {
   return h("p", { className: bad ? "notice bad" : "notice", role: bad ? "alert" : undefined }, text);
 }
 
+// Into view where it is not, below the bar that stays at the top.
+export function reveal(element) {
+  const { top } = element.getBoundingClientRect();
+  if (top < 0 || top > innerHeight * .6) element.scrollIntoView({ block: "start" });
+}
+
+// Other children; the focus stays on what is the same link, button or box as before.
+export function swap(place, ...children) {
+  const held = place.contains(document.activeElement) ? document.activeElement : null;
+  place.replaceChildren(...children);
+  if (!held) return;
+  const same = (one) => one.id === held.id && one.href === held.href && one.textContent === held.textContent;
+  [...place.querySelectorAll(held.tagName)].find(same)?.focus({ preventScroll: true });
+}
+
 let fields = 0;
 export function field(label, input, hint) {
   input.id ||= `field-${++fields}`;
@@ -74,7 +89,6 @@ export function save(blob, name) {
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
-    say("Copied");
     return true;
   } catch {
     window.prompt("Copy this:", text);

@@ -1,9 +1,14 @@
 // Scores of a model, each with its protocol, and a form that measures more: a job of the server's own.
 
-import { json, postJson } from "/static/api.js";
+import { failure, json, postJson } from "/static/api.js";
 import { field, h, notice, say } from "/static/dom.js";
 
-const METRICS = "fid, kid, is, prdc, intra_fid, cas; of points modes, wasserstein; of pairs mse, psnr, ssim";
+// What can be measured of such a model.
+function metricsOf(model) {
+  if (!model.size) return "modes, wasserstein";
+  if (model.abilities.includes("translate")) return "mse, psnr, ssim";
+  return ["fid", "kid", "is", "prdc", ...(model.classes.length ? ["intra_fid", "cas"] : []), "memorisation"].join(", ");
+}
 
 export function valueOf(score) {
   return `${score.value?.toPrecision(4) ?? "not a number"}${score.spread ? ` ± ${score.spread.toPrecision(2)}` : ""}`;
@@ -36,7 +41,7 @@ export function evaluate(model, state, remember) {
           h("button", { type: "button", className: "danger", onclick: () => json(`/api/jobs/${encodeURIComponent(job)}`, { method: "DELETE" }) }, "Stop"));
         waiting = setTimeout(follow, 1500, job);
       } else if (found.state === "failed") {
-        progress.replaceChildren(notice(found.log.at(-1) ?? "stopped"));
+        progress.replaceChildren(notice(failure(found)));
       } else {
         model.scores = (await json(`/api/models/${encodeURIComponent(model.id)}`)).scores;
         table.replaceChildren(scores(model.scores));
@@ -67,7 +72,7 @@ export function evaluate(model, state, remember) {
       }
     }
     place.replaceChildren(h("form", { className: "panel", "aria-label": "Measure", onsubmit: begin },
-      field("Data to measure against", against), field("Samples", n), field("Metrics", metrics, METRICS), field("Seed of the first sample", seed),
+      field("Data to measure against", against), field("Samples", n), field("Metrics", metrics, `Some of ${metricsOf(model)}`), field("Seed of the first sample", seed),
       h("button", { type: "submit" }, "Measure")));
     const running = jobs.find((job) => job.kind === "evaluate" && job.about.model === model.id && job.state === "running");
     if (running) follow(running.id);

@@ -1,9 +1,10 @@
 // One run, live: how far, curves, pictures, what the watch says; stop and go on.
 
 import { json, postJson } from "/static/api.js";
-import { field, h, notice, say } from "/static/dom.js";
+import { field, h, notice, say, swap } from "/static/dom.js";
 import { bar, count, duration, places, stateOf } from "/static/runs.js";
 
+const AT_WORK = ["starting", "running", "stopping"];
 const SVG = "http://www.w3.org/2000/svg";
 
 export async function run(name) {
@@ -13,6 +14,8 @@ export async function run(name) {
   const when = h("output", { className: "small faint" });
   const seek = h("input", { type: "range", min: 0, max: 0, value: 0, oninput: () => { follow = Number(seek.value) === Number(seek.max); show(); } });
   const film = h("a", { className: "button quiet", href: `${address}/film`, download: `${name}.gif` }, "↓ Film");
+  const place = h("div", { className: "film" }, field("Place in the film", seek));
+  const log = h("pre", { tabIndex: 0 });
   let timer = null, samples = [], follow = true, playing = null, before = null, lost = false;
 
   function show() {
@@ -40,13 +43,15 @@ export async function run(name) {
   }
 
   function controls(found) {
-    if (["running", "starting"].includes(found.state)) {
-      return h("button", { type: "button", className: "danger", onclick: () => act("stop", {}) }, "Save and stop");
+    if (found.state === "stopping") return h("button", { type: "button", className: "danger", disabled: true }, "Saving …");
+    if (AT_WORK.includes(found.state)) {
+      const stop = h("button", { type: "button", className: "danger", onclick: () => { stop.disabled = true; act("stop", {}).finally(() => { stop.disabled = false; }); } }, "Save and stop");
+      return stop;
     }
     if (!found.model) return null;
     const target = h("input", { type: "number", min: found.images_seen + 1, "aria-label": "Images in all",
       value: found.state === "finished" ? found.images_seen * 2 : found.images });
-    return h("form", { className: "row", onsubmit: (event) => { event.preventDefault(); act("resume", { images: Number(target.value) }); } },
+    return h("form", { className: "row low", onsubmit: (event) => { event.preventDefault(); act("resume", { images: Number(target.value) }); } },
       field("Images in all", target), h("button", { type: "submit" }, "Go on"));
   }
 
@@ -68,11 +73,14 @@ export async function run(name) {
     }
     film.hidden = !found.film;
     pictures.hidden = !samples.length;
-    curves.replaceChildren(...ordered(found.curves).map(([key, points]) => chart(key, points)));
+    play.hidden = place.hidden = samples.length < 2;
+    const drawn = ordered(found.curves).map(([key, points]) => chart(key, points));
+    curves.replaceChildren(...(drawn.length ? drawn : [h("p", { className: "faint" }, "They begin with the second line of the log.")]));
     const bad = found.sentences.filter((line) => /warning:|collapse:|ganvas: (?!interrupted)/.test(line));
-    words.replaceChildren(
-      ...(bad.length ? bad.map((line) => notice(line)) : [h("p", { className: "good" }, found.images_seen ? "The watch over the run has found nothing odd." : "")]),
-      h("details", {}, h("summary", {}, "Log"), h("pre", { tabIndex: 0 }, found.log.join("\n") || "empty")));
+    const good = found.images_seen ? ["good", "Nothing odd so far."] : ["faint", AT_WORK.includes(found.state) ? "Data and networks are being made ready." : "It did not begin."];
+    swap(words, ...(bad.length ? bad.map((line) => notice(line)) : [h("p", { className: good[0] }, good[1])]));
+    const text = found.log.join("\n") || "empty";
+    if (log.textContent !== text) log.textContent = text;
   }
 
   async function renew() {
@@ -88,16 +96,16 @@ export async function run(name) {
       lost = true;
       trouble.replaceChildren(notice(error.message));
     }
-    timer = setTimeout(renew, !found || ["running", "starting"].includes(found.state) ? 2000 : 8000);
+    timer = setTimeout(renew, !found || AT_WORK.includes(found.state) ? 2000 : 8000);
   }
 
   head.append(h("div", { className: "row" }, h("div", { className: "grow" }, h("h1", {}, name)),
     h("a", { className: "button quiet link", href: `#/model/${encodeURIComponent(name)}` }, "Open in the studio")),
   h("div", { className: "facts" }), h("div", { className: "controls" }), trouble);
   const pictures = h("section", { "aria-label": "Pictures" }, h("h2", {}, "Pictures"), picture,
-    h("div", { className: "row controls-of-film" }, play, film, when), field("Place in the film", seek));
+    h("div", { className: "row controls-of-film" }, play, film, when), place);
   await renew();
-  return [h("section", {}, head, h("h2", {}, "What the watch says"), words, pictures, h("h2", {}, "Curves"), curves),
+  return [h("section", {}, head, h("h2", {}, "What the watch says"), words, h("details", {}, h("summary", {}, "Log"), log), pictures, h("h2", {}, "Curves"), curves),
     () => { clearTimeout(timer); clearInterval(playing); }];
 }
 

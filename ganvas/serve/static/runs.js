@@ -1,10 +1,10 @@
 // Training runs: those that there are, data and their checks, and a form that starts one.
 
 import { json, postJson } from "/static/api.js";
-import { field, h, notice, say } from "/static/dom.js";
+import { field, h, notice, say, swap } from "/static/dom.js";
 
-const STATES = { starting: "starting", running: "running", stopped: "stopped", finished: "finished", failed: "failed" };
-const LOOKS = { running: "good", starting: "good", failed: "bad", stopped: "warn" };
+const STATES = { starting: "starting", running: "running", stopping: "stopping, its state is being saved", stopped: "stopped", finished: "finished", failed: "failed" };
+const LOOKS = { running: "good", starting: "good", failed: "bad", stopping: "warn", stopped: "warn" };
 const COUNT = new Intl.NumberFormat("en");
 
 export const count = (n) => COUNT.format(n);
@@ -39,7 +39,7 @@ export async function runs() {
   async function renew() {
     try {
       const { runs: found } = await json("/api/runs");
-      list.replaceChildren(found.length ? h("ul", { className: "cards" }, found.map(card)) : h("p", { className: "faint" }, "No runs yet."));
+      swap(list, found.length ? h("ul", { className: "cards" }, found.map(card)) : h("p", { className: "faint" }, "No runs yet."));
     } catch (error) {
       list.replaceChildren(notice(error.message));
     }
@@ -75,6 +75,7 @@ async function starting(place) {
   const seed = h("input", { type: "number", min: 0, value: 0 });
   const name = h("input", { type: "text", pattern: "[A-Za-z0-9][A-Za-z0-9._\\-]{0,63}", placeholder: "made of preset and data" });
   const go = h("button", { type: "submit" }, "Start training");
+  const first = h("p", { className: "small faint" }, "Data are trained on once they have been checked.");
   const which = h("select", { onchange: () => { state.data = which.value; options(); check(); } }, data.map((one) => h("option", { value: one.id }, one.id)));
 
   function options() {
@@ -99,14 +100,14 @@ async function starting(place) {
       const found = (await json("/api/data")).data.find((one) => one.id === state.data);
       const running = found.state === "running";
       go.disabled = !found.checked;
+      first.hidden = found.checked;
       checks.replaceChildren(
         found.checked ? h("p", { className: "good small" }, "✓ checked") : h("p", { className: "small" }, running ? "Looking the data over …" : "These data have not been checked yet."),
         h("ul", { className: "plain small faint" }, found.summary.map((line) => h("li", {}, line))),
         ...found.warnings.map((line) => h("p", { className: "small warn" }, line)),
         ...(found.sheet ? [h("a", { href: found.sheet, target: "_blank", className: "small" }, "Contact sheet")] : []),
-        ...(found.job || found.checked ? [] : []),
         found.checked || running ? "" : h("button", { type: "button", onclick: () => check(true) }, "Check them"));
-      if (running) waiting = setTimeout(check, 1000);
+      if (running) waiting = setTimeout(() => place.isConnected && check(), 1000);
       else if (begin || found.checked) say(found.checked ? "Checked" : "");
     } catch (error) {
       checks.replaceChildren(notice(error.message));
@@ -133,7 +134,7 @@ async function starting(place) {
     h("div", {}, field("Data", which, "More with ganvas serve --data PATH"), checks),
     h("div", {}, field("Preset", preset), about),
     h("div", {}, field("Images to show", images), field("Seed", seed), field("Name", name)),
-    h("div", {}, go, trouble)));
+    h("div", {}, go, first, trouble)));
   options();
   check();
 }

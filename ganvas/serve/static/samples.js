@@ -2,9 +2,9 @@
 
 import { post, sheet } from "/static/api.js";
 import { cut, field, h, latest, notice, save, say } from "/static/dom.js";
-import { asked, conditions, pixelated } from "/static/studio.js";
+import { asked, classBox, pixelated, truncationBox } from "/static/studio.js";
 
-const COUNTS = [1, 4, 9, 16, 25, 36, 64];
+export const COUNTS = [1, 4, 9, 16, 25, 36, 64];
 
 export function samples(model, state, remember, open) {
   const seed = h("input", { type: "number", min: 0, max: Number.MAX_SAFE_INTEGER, step: 1, value: state.get("seed") ?? 0,
@@ -12,9 +12,10 @@ export function samples(model, state, remember, open) {
   const count = h("select", { onchange: () => change({ n: count.value }) },
     (model.size ? COUNTS : [500, 2000]).map((n) => h("option", { value: n, selected: String(n) === (state.get("n") ?? "16") }, n)));
   const stage = h("div", { className: "stage", "aria-label": "Samples", role: "group" });
-  const body = () => ({ seed: Number(seed.value) || 0, n: Number(count.value), ...asked(model, state, Number(count.value)) });
+  const body = () => ({ seed: Number(seed.value) || 0, n: Number(count.value), ...asked(model, state, Number(count.value), true) });
 
   const draw = latest(async (signal) => {
+    if (!seed.checkValidity()) return; // its box says so
     stage.setAttribute("aria-busy", "true");
     try {
       const n = Number(count.value);
@@ -28,13 +29,14 @@ export function samples(model, state, remember, open) {
       const tiles = cut(picture, n, columns, model.size.width, model.size.height).map((canvas, i) => tile(canvas, i));
       const grid = h("div", { className: `tiles ${pixelated(model) ? "pixels" : ""}` }, tiles);
       grid.style.setProperty("--columns", columns);
+      grid.style.setProperty("--aspect", model.size.width / model.size.height);
       stage.replaceChildren(grid);
       say(`${n} images from seed ${seed.value}`);
     } catch (error) {
       if (error.name === "AbortError") throw error;
       stage.replaceChildren(notice(error.message));
     } finally {
-      stage.removeAttribute("aria-busy");
+      if (!signal.aborted) stage.removeAttribute("aria-busy");
     }
   });
 
@@ -48,19 +50,19 @@ export function samples(model, state, remember, open) {
     const wanted = body().classes;
     const label = wanted?.[wanted.length > 1 ? i : 0];
     const title = `Seed ${at}${label ? `, class ${label}` : ""}`;
-    return h("button", { type: "button", className: "tile", "aria-label": title, title, onclick: () => enlarge(canvas, at, title) }, canvas);
+    return h("button", { type: "button", className: "tile", "aria-label": title, title, onclick: () => enlarge(canvas, at, title, label) }, canvas);
   }
 
-  function enlarge(canvas, at, title) {
+  function enlarge(canvas, at, title, label) {
     const copy = h("canvas", { width: canvas.width, height: canvas.height, role: "img", "aria-label": title, className: pixelated(model) ? "pixels" : "" });
     copy.getContext("2d").drawImage(canvas, 0, 0);
     const dialog = h("dialog", { "aria-label": title, onclose: () => dialog.remove() },
       h("div", { className: "big" }, copy), h("h2", {}, title),
-      h("div", { className: "row" },
+      h("div", { className: "row fill" },
         h("button", { type: "button", onclick: () => canvas.toBlob((blob) => save(blob, `${model.id}-seed${at}.png`)) }, "Download PNG"),
         h("button", { type: "button", className: "quiet", onclick: () => {
           dialog.close();
-          remember({ corners: [at, at + 1, at + 2, at + 3].join(",") });
+          remember({ corners: [at, at + 1, at + 2, at + 3].join(","), u: 0, v: 0, class: label ?? "" });
           open("mix");
         } }, "Walk from here"),
         h("button", { type: "button", className: "quiet", onclick: () => dialog.close() }, "Close")));
@@ -82,13 +84,13 @@ export function samples(model, state, remember, open) {
   const dice = () => { seed.value = Math.floor(Math.random() * 1e6); change({ seed: seed.value }); };
   const panel = h("form", { className: "panel", "aria-label": "Settings", onsubmit: (event) => event.preventDefault() },
     field("First seed", seed),
-    h("div", { className: "row field" },
+    h("div", { className: "row field fill" },
       h("button", { type: "button", className: "quiet", onclick: step(-1) }, "← Earlier"),
       h("button", { type: "button", className: "quiet", onclick: step(1) }, "Later →"),
       h("button", { type: "button", onclick: dice }, "Surprise me")),
     field("How many", count),
-    conditions(model, state, change).map(([label, input, more]) => h("div", {}, field(label, input), more)),
-    h("div", { className: "row", role: "group", "aria-label": "Download" },
+    classBox(model, state, change, "each as its seed decides", true), truncationBox(state, change),
+    h("div", { className: "row fill", role: "group", "aria-label": "Download" },
       (model.size ? ["png", "zip", "npy"] : ["png", "npy"]).map((format) =>
         h("button", { type: "button", className: "quiet", onclick: () => download(format) }, `↓ ${format.toUpperCase()}`))));
   draw();

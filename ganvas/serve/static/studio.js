@@ -1,7 +1,7 @@
 // One model: a tab for each thing it can do.  The state stands in the address.
 
 import { json } from "/static/api.js";
-import { copyText, h, notice, say } from "/static/dom.js";
+import { copyText, field, h, say, select } from "/static/dom.js";
 import { sizeOf } from "/static/gallery.js";
 import { about } from "/static/about.js";
 import { between } from "/static/between.js";
@@ -47,7 +47,7 @@ export async function studio(name, query) {
       button.setAttribute("aria-selected", String(i === at));
       button.tabIndex = i === at ? 0 : -1;
     });
-    buttons[at].scrollIntoView({ block: "nearest", inline: "nearest" });
+    requestAnimationFrame(() => buttons[at].scrollIntoView({ block: "nearest", inline: "center" })); // once it is on the page
     panel.setAttribute("aria-labelledby", `tab-${tabs[at][0]}`);
     remember({ tab: tabs[at][0] });
     const [content, closing] = tabs[at][2](model, state, remember, open);
@@ -65,7 +65,10 @@ export async function studio(name, query) {
   }
 
   const link = h("button", { type: "button", className: "quiet", onclick: async () => {
-    if (await copyText(location.href)) say("The link is copied: it shows this screen again");
+    if (!(await copyText(location.href))) return;
+    say("The link is copied: it shows this screen again");
+    link.textContent = "✓ Copied";
+    setTimeout(() => { link.textContent = "Copy link"; }, 2000);
   } }, "Copy link");
   const page = h("section", {},
     h("div", { className: "row" }, h("div", { className: "grow" }, h("h1", {}, model.id),
@@ -75,30 +78,36 @@ export async function studio(name, query) {
   return [page, () => close()];
 }
 
-// The controls that all kinds of samples share.  -> elements, and what they say
-export function conditions(model, state, changed, options = {}) {
-  const parts = [];
-  if (model.classes.length) {
-    const names = [["", options.one ? "as the seed decides" : "each as its seed decides"],
-      ...(options.one ? [] : [["*", "every class in turn"]]), ...model.classes.map((name) => [name, name])];
-    const box = h("select", { onchange: () => changed({ class: box.value }) },
-      names.map(([key, text]) => h("option", { value: key, selected: key === (state.get("class") ?? "") }, text)));
-    parts.push(["Class", box]);
-  }
-  const range = h("input", { type: "range", min: .05, max: 1.5, step: .05, value: state.get("truncation") ?? 1,
-    oninput: () => { on.checked = true; shown(); changed({ truncation: range.value }); } });
-  const on = h("input", { type: "checkbox", checked: state.has("truncation"), "aria-label": "Truncate",
-    onchange: () => { shown(); changed({ truncation: on.checked ? range.value : null }); } });
-  const said = h("output", { className: "small" });
-  const shown = () => { said.textContent = on.checked ? Number(range.value).toFixed(2) : "off"; };
-  shown();
-  parts.push(["Truncation: less variety, cleaner images", range, h("span", { className: "row toggle" }, on, said)]);
-  return parts;
+// The choice of a class; null where there are none.  none: what the empty choice says; every: one of each in turn too
+export function classBox(model, state, changed, none, every = false) {
+  if (!model.classes.length) return null;
+  const names = [["", none], ...(every ? [["*", "every class in turn"]] : []), ...model.classes.map((name) => [name, name])];
+  return field("Class", select(names, every ? state.get("class") ?? "" : classOf(state), (value) => changed({ class: value })));
 }
 
-export function asked(model, state, n) {
+// The class that is asked for, where one image is made: "" is none.
+export const classOf = (state) => (state.get("class") === "*" ? "" : state.get("class") ?? "");
+
+export function truncationBox(state, changed) {
+  const given = state.get("truncation");
+  const said = h("output", { className: "small" });
+  const tell = () => {
+    said.textContent = on.checked ? Number(range.value).toFixed(2) : "off";
+    range.classList.toggle("off", !on.checked);
+  };
+  const told = () => { tell(); changed({ truncation: on.checked ? range.value : null }); };
+  const on = h("input", { type: "checkbox", checked: given !== null, onchange: told });
+  const range = h("input", { type: "range", min: .05, max: Math.max(1, Number(given)), step: .05, value: given ?? .7,
+    "aria-label": "Truncation: less variety, cleaner images", oninput: () => { on.checked = true; told(); } });
+  tell();
+  return h("div", { className: "field" }, h("div", { className: "line-of" }, h("label", { className: "check grow" }, on, "Truncation"), said),
+    range, h("span", { className: "faint small" }, "Less variety, cleaner images"));
+}
+
+// What the address says of class and truncation, as a request has it.  every: of n images
+export function asked(model, state, n = 1, every = false) {
   const body = {};
-  const wanted = state.get("class");
+  const wanted = every ? state.get("class") : classOf(state);
   if (wanted === "*") body.classes = Array.from({ length: n }, (_, i) => model.classes[i % model.classes.length]);
   else if (wanted) body.classes = [wanted];
   if (state.has("truncation")) body.truncation = Number(state.get("truncation"));
@@ -106,5 +115,3 @@ export function asked(model, state, n) {
 }
 
 export const pixelated = (model) => model.size && Math.max(model.size.width, model.size.height) <= 64;
-
-export { notice };
