@@ -17,7 +17,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from ganvas.engine.parallel import ALONE
+from ganvas.team import ALONE
 from tests.engine import together
 
 

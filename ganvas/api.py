@@ -20,7 +20,7 @@ from ganvas.engine.checkpoint import State
 from ganvas.engine.cut import cut_of
 from ganvas.engine.estimate import Estimate
 from ganvas.engine.log import Screen
-from ganvas.engine.parallel import ALONE, Team, joined, own_device
+from ganvas.engine.parallel import joined, own_device
 from ganvas.engine.rehearsal import Cost
 from ganvas.engine.run import Run, Settings, Silent
 from ganvas.engine.step import NonFinite
@@ -36,6 +36,7 @@ from ganvas.papers import PAPERS
 from ganvas.presets import presets
 from ganvas.recipes import Recipe, default_data, papers, peek, recipe, rehearse
 from ganvas.scoring import choose
+from ganvas.team import ALONE, Team
 
 __all__ = [
     "Recipe",
@@ -120,7 +121,7 @@ def train(recipe: Recipe, settings: Settings, out: Path, screen: Screen | None =
     device = torch.device(settings.device)
     with joined(device) as team, _new_folder(out) if team.first else nullcontext(), enough_memory(settings.device):
         data = team.in_turn(lambda: load_data(recipe.paper, settings, recipe.config, screen))
-        must_be_alike(team, data)
+        team.must_share(data.fingerprint, f"data set under the name {data.name}")
         settings = agreed(
             team, settings, lambda: priced(recipe, settled(recipe, settings, data, screen, team), data, screen, team)
         )
@@ -178,15 +179,6 @@ def shared(recipe: Recipe, settings: Settings, team: Team) -> Recipe:
     batch = c.batch // team.size
     part = {"batch": batch, "accumulate": parts, "images": max(c.images // team.size, 1)}
     return Recipe(recipe.paper, recipe.preset, c.model_copy(update=part))
-
-
-def must_be_alike(team: Team, data: Dataset) -> None:
-    """Raises InputError where a process of the team reads other data than the first."""
-    if team.told(lambda: data.fingerprint) != data.fingerprint:
-        raise InputError(
-            f"process {team.rank} of {team.size} reads other data under the name {data.name} than the first one; "
-            "put the same files on every machine"
-        )
 
 
 @contextmanager

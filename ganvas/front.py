@@ -152,22 +152,26 @@ def evaluate(
 
     metrics: some of fid, kid, is, prdc, intra_fid, cas, memorisation (of pairs mse, psnr, ssim, lpips); None: what
     fits.  features: own (a classifier trained on the data), inception or timm:MODEL.  sets: disjoint sample sets, of
-    which mean and spread are given.  how: further arguments of `scoring.subject.evaluate`, as truncation=0.5.
+    which mean and spread are given.  how: further arguments of `scoring.subject.evaluate`, as truncation=0.5.  Several
+    processes that torchrun started share the work, and all get the scores.
     """
     names = metrics if metrics is None or isinstance(metrics, str) else ",".join(metrics)
     files = [weights] if isinstance(weights, str | PathLike) else list(weights)
-    name, scores = scoring.evaluate(
-        Path(subject),
-        str(data),
-        metrics=names,
-        features=features,
-        weights=[Path(file) for file in files],
-        n=None if n is None else whole("n", n),
-        seed=whole("seed", seed),
-        sets=whole("sets", sets),
-        device=choose_device(device),
-        **how,
-    )
+    where = own_device(choose_device(device))
+    with joined(where) as team:
+        name, scores = scoring.evaluate(
+            Path(subject),
+            str(data),
+            metrics=names,
+            features=features,
+            weights=[Path(file) for file in files],
+            n=None if n is None else whole("n", n),
+            seed=whole("seed", seed),
+            sets=whole("sets", sets),
+            device=where,
+            team=team,
+            **how,
+        )
     return Scores(name, scores)
 
 

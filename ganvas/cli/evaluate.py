@@ -60,15 +60,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """ganvas evaluate"""
+    """ganvas evaluate, alone or as one of the processes that torchrun has started"""
     from ganvas.api import choose_device
+    from ganvas.engine.parallel import joined, own_device
+
+    device = own_device(choose_device(args.device))
+    with joined(device) as team:
+        scored(args, device, team)
+
+
+def scored(args: argparse.Namespace, device: Any, team: Any) -> None:
+    """The scores, and where they go; the first process speaks and writes."""
     from ganvas.engine.log import Screen
     from ganvas.files import must_be_writable
     from ganvas.metrics.compare import cautions, describe
     from ganvas.metrics.protocol import write_scores
     from ganvas.scoring.subject import evaluate
 
-    if args.json is not None:
+    if args.json is not None and team.first:
         must_be_writable(args.json)
     if args.intervals is not None and args.intervals < 20:
         raise InputError(f"--intervals {args.intervals} given, expected 20 half samples or more, as 200")
@@ -90,10 +99,11 @@ def run(args: argparse.Namespace) -> None:
         truncation=args.truncation,
         truncation_form=args.truncation_form,
         standing=args.standing or 0,
-        device=choose_device(args.device),
+        device=device,
         progress=seen(screen),
+        team=team,
     )
-    if args.json is not None:  # before anything is printed: a pipe that is closed loses no scores
+    if args.json is not None and team.first:  # before anything is printed: a pipe that is closed loses no scores
         write_scores(args.json, subject, scores)
     screen.done()
     for score in scores:

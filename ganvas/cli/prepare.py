@@ -37,8 +37,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """ganvas prepare"""
-    from ganvas import api, data
+    """ganvas prepare, alone or as one of the processes that torchrun has started"""
+    from ganvas import api
+    from ganvas.engine.parallel import joined, own_device
+
+    device = own_device(api.choose_device(args.device))
+    with joined(device) as team:
+        prepared(args, str(device), team)
+
+
+def prepared(args: argparse.Namespace, device: str, team: Any) -> None:
+    """The store, and what the first process says of it."""
+    from ganvas import data
     from ganvas.cli.arguments import shown
     from ganvas.cli.train import whole_name
     from ganvas.data import features, nearest, prepare
@@ -51,26 +61,31 @@ def run(args: argparse.Namespace) -> None:
         prepare.refuse_foreign(args.out)
     if args.search == "faiss":
         nearest.import_faiss()
-    device = str(api.choose_device(args.device))
-    images = data.load(
-        args.data,
-        resolution=args.resolution,
-        fit=args.fit,
-        max_unreadable=args.max_unreadable,
-        progress=shown("decoding"),
+    decoding = shown("decoding")
+    images = team.in_turn(
+        lambda: data.load(
+            args.data,
+            resolution=args.resolution,
+            fit=args.fit,
+            max_unreadable=args.max_unreadable,
+            progress=decoding,
+        )
     )
+    team.must_share(images.fingerprint, f"data set under the name {images.name}")
     left = Left()
     store = prepare.prepare(
         images,
         args.features,
-        lambda: features.network(images, args.features, args.weights, device, left),
+        lambda: features.network(images, args.features, args.weights, device, left, team),
         k,
         args.out,
         left,
         args.search,
         whole_name(args.data),
+        team,
     )
-    report(store, args.data if args.out is None else str(args.out), images)
+    if team.first:
+        report(store, args.data if args.out is None else str(args.out), images)
 
 
 def report(store: Any, trains_on: str, images: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +13,28 @@ from ganvas.data.images import Images
 from ganvas.data.prepare import Progress
 from ganvas.data.store import Store, read
 from ganvas.features import Extractor, extractor
+from ganvas.features.extractor import alike
 from ganvas.files import user_cache
+from ganvas.team import ALONE, Team
 
 
 def network(
-    images: Images, features: str, weights: Path | None = None, device: str = "cpu", progress: Progress | None = None
+    images: Images,
+    features: str,
+    weights: Path | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Extractor:
-    """The network of that name; one that is trained on the data is kept in the cache.  Raises InputError."""
+    """The network of that name, alike in a team; one that is trained on the data is kept in the cache.
+
+    Raises InputError.
+    """
     data = (np.array(images.x), images.y) if features.startswith("own") else None
     steps = None if progress is None else lambda done, total: progress(f"training {features}", done, total)
     cache = user_cache() / "features" / "networks"
-    return extractor(features, weights=weights, data=data, cache=cache, device=device, progress=steps)
+    how: dict[str, Any] = {"weights": weights, "data": data, "cache": cache, "device": device, "progress": steps}
+    return alike(lambda: extractor(features, **how), team)
 
 
 def prepared(images: Images, features: str, k: int, wanted: Wanted) -> Store:

@@ -2,7 +2,8 @@
 
 Beside the store, while it is made, stands a folder NAME.part: `exact.raw` (float32 [rows, 2, F], image and mirror
 image, unit length) and `near.raw` (int32 and float32, neighbours with similarities), both only ever appended to in
-whole blocks, so that their sizes say how far they are, and a run that goes on computes the same blocks.
+whole blocks, so that their sizes say how far they are, and a run that goes on computes the same blocks.  Several
+processes compute the blocks in turns; the first one writes them.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,6 +31,7 @@ from ganvas.data.store import Store
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor
 from ganvas.files import locked, one_line, user_cache
+from ganvas.team import ALONE, Team
 
 K, INSTANCES = 50, 1000  # neighbours of an image; images chosen for the model folder
 BLOCK, BATCH = 1024, 128  # rows between two writes; images that the network sees at once
@@ -48,6 +51,7 @@ class Work:
     progress: Progress
     search: str  # torch or faiss
     path: str  # of the images
+    team: Team = ALONE
 
     @property
     def count(self) -> int:
@@ -77,28 +81,33 @@ def prepare(
     progress: Progress | None = None,
     search: str = "torch",
     path: str = "",
+    team: Team = ALONE,
 ) -> Store:
     """The store of these images, made now where it is absent, damaged, of fewer neighbours or of other weights.
 
     features: the name that was asked for.  folder: None: in the cache.  search: torch or faiss, which find the same.
-    path: of the images, for the manifest.  Raises InputError.
+    path: of the images, for the manifest.  team: the processes that make it together; all must see the folder.  The
+    store is that of one process, bit for bit where they compute alike.  Raises InputError.
     """
     nearest.checked_k(k, len(images))
     folder = place(images, features) if folder is None else folder
     refuse_foreign(folder)
     with one_line(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.parent / ".locks" / folder.name):
+        with locked(folder.parent / ".locks" / folder.name) if team.first else nullcontext():
             network = make_network()
-            found = store.read(folder)
-            if found is not None and holds(found, images, network, k):
-                return found
+            if team.told(lambda: (found := store.read(folder)) is not None and holds(found, images, network, k)):
+                return store.expect(folder)
             part = folder.with_name(f"{folder.name}.part")
-            work = Work(images, network, k, part, progress or (lambda what, done, total: None), search, path)
-            begin(work, features)
+            work = Work(images, network, k, part, progress or (lambda what, done, total: None), search, path, team)
+            if team.first:
+                begin(work, features)
+            seen_by_all(work)
             write_features(work)
             write_neighbours(work)
-            finish(work, features, folder)
+            if team.first:
+                finish(work, features, folder)
+            team.any(False)
     return store.expect(folder)
 
 
@@ -126,16 +135,40 @@ def begin(work: Work, features: str) -> None:
     mark.write_text(_json(task))
 
 
+def seen_by_all(work: Work) -> None:
+    """Raises InputError in every process where one of them does not see what the first one writes."""
+    work.team.any(False)  # the first one has begun
+    if work.team.any(not (work.part / "task.json").is_file()):
+        raise InputError(
+            f"not all {work.team.size} processes see {work.part}, which the first one writes; name a folder that all "
+            "machines share, by --out or as GANVAS_CACHE, or prepare on one machine"
+        )
+
+
 def write_features(work: Work) -> None:
     """`exact.raw`, from where it stands."""
-    row_bytes = 2 * work.network.dim * 4
-    with appending(work.part / "exact.raw", row_bytes, work.count) as (file, start):
-        work.progress("features", start, work.count)
-        for first in range(start, work.count, BLOCK):
-            last = min(first + BLOCK, work.count)
-            file.write(both_views(work.network, work.images.x[first:last]).tobytes())
+    append(work, "features", "exact.raw", 2 * work.network.dim * 4, partial(unit_features, work))
+
+
+def append(work: Work, what: str, name: str, row_bytes: int, made: Callable[[int, int], bytes]) -> None:
+    """A file of the work, from where it stands: made(first, last) for each block, by the processes in turns."""
+    with appending(work.part / name, row_bytes, work.count) if work.team.first else nullcontext() as file:
+        start = work.team.told(lambda: file.tell() // row_bytes if file else 0)
+        work.progress(what, start, work.count)
+        starts = work.team.mine(range(start, work.count, BLOCK))
+        done = start
+        for block in work.team.collected(made(first, min(first + BLOCK, work.count)) for first in starts):
+            assert file is not None, "another process than the first one was given blocks to write"
+            file.write(block)
             file.flush()
-            work.progress("features", last, work.count)
+            done += len(block) // row_bytes
+            work.progress(what, done, work.count)
+    work.team.any(False)  # what comes next reads the file, which is whole now
+
+
+def unit_features(work: Work, first: int, last: int) -> bytes:
+    """Rows of `exact.raw`."""
+    return both_views(work.network, work.images.x[first:last]).tobytes()
 
 
 def both_views(network: Extractor, x: np.ndarray) -> np.ndarray:
@@ -151,17 +184,15 @@ def both_views(network: Extractor, x: np.ndarray) -> np.ndarray:
 
 def write_neighbours(work: Work) -> None:
     """`near.raw`: rows of k int32 and k float32."""
-    search = searcher(work)
-    with appending(work.part / "near.raw", 8 * work.k, work.count) as (file, start):
-        work.progress("neighbours", start, work.count)
-        for first in range(start, work.count, BLOCK):
-            last = min(first + BLOCK, work.count)
-            found, similar = search(first, last, work.k)
-            near = np.empty(last - first, near_type(work.k))
-            near["row"], near["similar"] = found.cpu().numpy(), similar.cpu().numpy()
-            file.write(near.tobytes())
-            file.flush()
-            work.progress("neighbours", last, work.count)
+    append(work, "neighbours", "near.raw", 8 * work.k, partial(near_rows, searcher(work), work.k))
+
+
+def near_rows(search: nearest.Search, k: int, first: int, last: int) -> bytes:
+    """Rows of `near.raw`."""
+    found, similar = search(first, last, k)
+    near = np.empty(last - first, near_type(k))
+    near["row"], near["similar"] = found.cpu().numpy(), similar.cpu().numpy()
+    return near.tobytes()
 
 
 def searcher(work: Work) -> nearest.Search:
@@ -186,13 +217,14 @@ def near_type(k: int) -> np.dtype:
 
 
 @contextmanager
-def appending(path: Path, row_bytes: int, count: int) -> Iterator[tuple[BinaryIO, int]]:
-    """A file to go on with, cut to whole blocks, and how many rows stand in it."""
+def appending(path: Path, row_bytes: int, count: int) -> Iterator[BinaryIO]:
+    """A file to go on with at its end, cut to whole blocks."""
     rows = path.stat().st_size // row_bytes if path.is_file() else 0
     rows = count if rows >= count else rows // BLOCK * BLOCK
     with path.open("ab") as file:
         file.truncate(rows * row_bytes)
-        yield file, rows
+        file.seek(rows * row_bytes)
+        yield file
         file.flush()
         os.fsync(file.fileno())
 

@@ -20,11 +20,11 @@ from torch import Tensor
 
 from ganvas.engine import optim
 from ganvas.engine.ema import Average
-from ganvas.engine.parallel import Team
 from ganvas.engine.step import Half
 from ganvas.errors import InputError
 from ganvas.files import one_line, read_json, save_tensors, sync, write_json
 from ganvas.gan import GAN
+from ganvas.team import Team
 
 KEEP = 2  # newest checkpoints that stay
 # 1, without a number: before training had a memory; 2: after whole iterations only.  Both are still read.

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ganvas import rows
-from ganvas.engine.parallel import ALONE, Team
 from ganvas.errors import InputError
 from ganvas.gan import GAN, Batch
 from ganvas.ops.norm import Statistics
+from ganvas.team import ALONE, Team
 
 R = TypeVar("R")
 

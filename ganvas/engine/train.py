@@ -21,13 +21,13 @@ from ganvas.engine.cut import cut_of
 from ganvas.engine.ema import Average, unmoved
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, duration
-from ganvas.engine.parallel import ALONE, Team
 from ganvas.engine.recompute import recompute
 from ganvas.engine.run import Run
 from ganvas.engine.step import Halted, NonFinite, iterate
 from ganvas.engine.synced import meet
 from ganvas.gan import GAN, Batch
 from ganvas.nets.blocks import first_blocks
+from ganvas.team import ALONE, Team
 
 MOST_ROLLBACKS = 3
 SILENCE = 20.0  # seconds after which a line of progress comes between two lines of the log, within an iteration too

@@ -6,12 +6,14 @@ Nothing here knows which network it is; `inception.py`, `timm.py` and `own.py` f
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ganvas.errors import InputError
+from ganvas.team import Team
 
 
 class Features(NamedTuple):
@@ -48,6 +50,16 @@ def expect_uint8(images: Tensor, channels: int) -> Tensor:
     if given == 1 and channels == 3:
         return images.expand(-1, 3, -1, -1)
     raise InputError(f"the feature network was given {given} channels, expected {channels}; use another --features")
+
+
+def alike(make: Callable[[], Extractor], team: Team) -> Extractor:
+    """The network in every process, with the weights of the first: what is trained elsewhere may differ by rounding."""
+    network = team.in_turn(make)
+    if team.size > 1:
+        own = network.state_dict()
+        network.load_state_dict(team.sent(lambda: {key: value.cpu().contiguous() for key, value in own.items()}))
+        network.weights_hash = team.told(lambda: network.weights_hash)
+    return network
 
 
 def hash_state(state: dict[str, Tensor]) -> str:

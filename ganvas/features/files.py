@@ -116,6 +116,11 @@ class Fingerprint:
         self.total %= 1 << 256
         self.count += len(rows)
 
+    def add(self, other: Fingerprint) -> None:
+        """What another one has seen, too."""
+        self.total = (self.total + other.total) % (1 << 256)
+        self.count += other.count
+
     def hexdigest(self) -> str:
         return hashlib.sha256(f"{self.count} {self.total:064x}".encode()).hexdigest()
 

@@ -29,6 +29,7 @@ from ganvas.metrics.moments import moments_of
 from ganvas.metrics.prdc import prdc
 from ganvas.metrics.protocol import Protocol, Score, metric_name, versions
 from ganvas.metrics.reference import Images, Need, Progress, Seen, look, reference
+from ganvas.team import ALONE, Team
 
 T = TypeVar("T")
 
@@ -133,6 +134,7 @@ def evaluate(
     held_out: tuple[str, Images] | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> list[Score]:
     """Scores of the samples `fake` against the reference `real`, in the order of `metrics` (keys of `METRICS`).
 
@@ -140,6 +142,7 @@ def evaluate(
     split of the reference, seeds, EMA, truncation, batch-norm mode); the rest of the record is filled in here.
     held_out: name and images of a split that the model has not seen, for the metrics that know what to do with one.
     cache: the folder where statistics of the reference are kept.  progress(what, images so far) is called per batch.
+    team: all images are those that this process is to look at, by `team.mine`; all get the scores.
     """
     settings = settings or Settings()
     chosen = chosen_metrics(metrics)
@@ -149,28 +152,23 @@ def evaluate(
     if settings.intervals and "moments" in fake_needs:
         fake_needs |= _FEATURES
     seen_real = reference(
-        real, extractor, real_needs, fingerprint=reference_fingerprint, cache=cache, progress=progress
+        real, extractor, real_needs, fingerprint=reference_fingerprint, cache=cache, progress=progress, team=team
     )
     if held_out is not None and held_needs:
-        seen_real.held_out = reference(held_out[1], extractor, held_needs, cache=cache, progress=progress)
-    seen_fake = look(fake, extractor, fake_needs, "samples", progress)
-    record = (
-        (protocol or Protocol())
-        .with_extractor(extractor)
-        .model_copy(
-            update={
-                "reference_hash": seen_real.fingerprint,
-                "reference_count": seen_real.count,
-                "sample_count": seen_fake.count,
-                "versions": versions(),
-            }
-        )
-    )
-    scores = []
-    for metric in chosen.values():
-        used = _used(metric, settings, seen_fake, seen_real, held_out[0] if held_out is not None else "")
-        scores += _scores(metric, seen_fake, seen_real, settings, used, record, extractor)
-    return scores
+        seen_real.held_out = reference(held_out[1], extractor, held_needs, cache=cache, progress=progress, team=team)
+    seen_fake = look(fake, extractor, fake_needs, "samples", progress, team)
+    whole = (protocol or Protocol()).with_extractor(extractor)
+
+    def computed() -> list[Score]:
+        counted = {"reference_count": seen_real.count, "sample_count": seen_fake.count, "versions": versions()}
+        record = whole.model_copy(update={"reference_hash": seen_real.fingerprint, **counted})
+        scores = []
+        for metric in chosen.values():
+            used = _used(metric, settings, seen_fake, seen_real, held_out[0] if held_out is not None else "")
+            scores += _scores(metric, seen_fake, seen_real, settings, used, record, extractor)
+        return scores
+
+    return team.told(computed)
 
 
 def chosen_metrics(metrics: Sequence[str]) -> dict[str, Metric]:
@@ -275,10 +273,11 @@ def evaluate_pairs(
     protocol: Protocol | None = None,
     lpips: LPIPS | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> list[Score]:
     """Mean over pairs (output, target), uint8 batches [N, C, H, W], and the standard deviation over pairs.
 
-    metrics: some of mse, psnr, ssim, lpips; the last needs the network (`features.lpips.lpips`).
+    metrics: some of mse, psnr, ssim, lpips; the last needs the network (`features.lpips.lpips`).  team: as `evaluate`.
     """
     scorers: dict[str, Callable[[Tensor, Tensor], Tensor]] = dict(PAIRED)
     if lpips is not None:
@@ -288,15 +287,21 @@ def evaluate_pairs(
     unknown = [name for name in metrics if name not in scorers]
     if unknown or not metrics:
         raise InputError(f"paired metrics {', '.join(unknown) or 'none'}, expected some of: {', '.join(PAIRED)}, lpips")
+
+    def scored(output: Tensor, target: Tensor) -> tuple[Fingerprint, dict[str, Tensor]]:
+        mark = Fingerprint()
+        mark.update(target)
+        return mark, {name: scorers[name](output, target).detach().double().cpu() for name in metrics}
+
     values: dict[str, list[Tensor]] = {name: [] for name in metrics}
     targets = Fingerprint()
-    for output, target in pairs:
-        targets.update(target)
+    for mark, found in team.collected(scored(output, target) for output, target in pairs):
+        targets.add(mark)
         for name in metrics:
-            values[name].append(scorers[name](output, target).detach().double().cpu())
+            values[name].append(found[name])
         if progress is not None:
             progress("pairs", targets.count)
-    if targets.count == 0:
+    if targets.count == 0 and team.first:
         raise InputError("no image pairs were given; expected at least one batch")
     record = (protocol or Protocol()).model_copy(
         update={
@@ -306,7 +311,7 @@ def evaluate_pairs(
             "versions": versions(),
         }
     )
-    return [_paired_score(name, torch.cat(values[name]), record, lpips) for name in metrics]
+    return team.told(lambda: [_paired_score(name, torch.cat(values[name]), record, lpips) for name in metrics])
 
 
 def _paired_score(name: str, values: Tensor, record: Protocol, lpips: LPIPS | None) -> Score:

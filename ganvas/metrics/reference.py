@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.features.extractor import Extractor, Features
+from ganvas.features.extractor import Extractor
 from ganvas.features.files import Fingerprint, key_of, load_tensors, save_tensors
 from ganvas.metrics.moments import Moments
+from ganvas.team import ALONE, Team
 
 Need = Literal["moments", "features", "logits", "labels", "images"]
 Images = Iterable[Tensor | tuple[Tensor, Tensor | None]]  # batches uint8 [N, C, H, W], or with labels [N]
@@ -41,46 +42,62 @@ class Seen:
 
 
 def look(
-    images: Images, extractor: Extractor, needs: frozenset[Need], what: str = "images", progress: Progress | None = None
+    images: Images,
+    extractor: Extractor,
+    needs: frozenset[Need],
+    what: str = "images",
+    progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Seen:
-    """Streams batches through the network.  Raises InputError for an empty set or missing labels or logits."""
-    seen, whole, device = Seen(), Fingerprint(), _device(extractor)
+    """Streams batches through the network.  Raises InputError for an empty set or missing labels or logits.
+
+    team: `images` are those batches of a set that this process is to look at, dealt out by `team.mine`.  The first one
+    has seen all, as if it had been alone, bit for bit where they compute alike; the others have seen nothing.
+    """
+    seen, whole = Seen(), Fingerprint()
     parts: dict[str, list[Tensor]] = {need: [] for need in ("features", "logits", "labels", "images") if need in needs}
-    for batch in images:
-        x, y = batch if isinstance(batch, tuple) else (batch, None)
-        whole.update(x, y)
-        if needs & {"moments", "features", "logits"}:
-            _keep(parts, seen, extractor(x.to(device)), needs)
-        if "images" in needs:
-            parts["images"].append(x.cpu())
-        if "labels" in needs:
-            if y is None:
-                raise InputError(f"the {what} have no labels, which a class-wise metric needs; leave that metric out")
-            parts["labels"].append(y.to("cpu", torch.int64))
-        seen.count += len(x)
+    for mark, found in team.collected(_looked_at(batch, extractor, needs, what) for batch in images):
+        whole.add(mark)
+        if "moments" in needs:
+            seen.moments = seen.moments or Moments(found["features"].shape[1])
+            seen.moments.update(found["features"])
+        for need in parts:
+            parts[need].append(found[need])
+        seen.count = whole.count
         if progress is not None:
             progress(what, seen.count)
-    if seen.count == 0:
+    if seen.count == 0 and team.first:
         raise InputError(f"no {what} were given; expected at least one batch")
     seen.fingerprint = whole.hexdigest()
     for need, tensors in parts.items():
-        setattr(seen, need, gather(tensors))
+        setattr(seen, need, gather(tensors) if tensors else None)
     return seen
 
 
-def _keep(parts: dict[str, list[Tensor]], seen: Seen, found: Features, needs: frozenset[Need]) -> None:
-    if "moments" in needs:
-        if seen.moments is None:
-            seen.moments = Moments(found.features.shape[1])
-        seen.moments.update(found.features.cpu())
-    if "features" in needs:
-        parts["features"].append(found.features.to("cpu", torch.float32))
-    if "logits" in needs:
-        if found.logits is None:
-            raise InputError(
-                "the feature network gives no class logits, which the Inception Score needs; leave `is` out"
-            )
-        parts["logits"].append(found.logits.to("cpu", torch.float32))
+def _looked_at(
+    batch: Tensor | tuple[Tensor, Tensor | None], extractor: Extractor, needs: frozenset[Need], what: str
+) -> tuple[Fingerprint, dict[str, Tensor]]:
+    """What is needed of one batch, by name, on the CPU."""
+    x, y = batch if isinstance(batch, tuple) else (batch, None)
+    mark, found = Fingerprint(), dict[str, Tensor]()
+    mark.update(x, y)
+    if needs & {"moments", "features", "logits"}:
+        given = extractor(x.to(_device(extractor)))
+        if needs & {"moments", "features"}:
+            found["features"] = given.features.to("cpu", torch.float32)
+        if "logits" in needs:
+            if given.logits is None:
+                raise InputError(
+                    "the feature network gives no class logits, which the Inception Score needs; leave `is` out"
+                )
+            found["logits"] = given.logits.to("cpu", torch.float32)
+    if "images" in needs:
+        found["images"] = x.cpu()
+    if "labels" in needs:
+        if y is None:
+            raise InputError(f"the {what} have no labels, which a class-wise metric needs; leave that metric out")
+        found["labels"] = y.to("cpu", torch.int64)
+    return mark, found
 
 
 def gather(parts: list[Tensor]) -> Tensor:
@@ -107,34 +124,38 @@ def reference(
     fingerprint: str | None = None,
     cache: Path | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Seen:
     """`look` for the reference set, read from `cache` where it has been seen before.
 
     fingerprint: the hash of the set of images, if it is known (else the images are read once for it, where they can be
-    read twice; an iterator cannot, and then nothing is looked up).
+    read twice; an iterator cannot, and then nothing is looked up).  team: as in `look`; the first one's cache counts.
     """
     if cache is None or "images" in needs:
-        return look(images, extractor, needs, "reference images", progress)
+        return look(images, extractor, needs, "reference images", progress, team)
     if fingerprint is None and iter(images) is not images:
-        fingerprint = _fingerprint_of(images)
+        fingerprint = _fingerprint_of(images, team)
     if fingerprint is not None:
         path = _cache_path(cache, fingerprint, extractor)
-        stored = _load(path, needs, fingerprint)
-        if stored is not None:
-            return stored
-        needs = needs | _kept(path)  # else two metrics asked for by turns would drive each other out
-    seen = look(images, extractor, needs, "reference images", progress)
-    if fingerprint is not None and fingerprint != seen.fingerprint:
-        raise InputError("the reference images are not those of the fingerprint given; prepare the data set again")
-    _save(_cache_path(cache, seen.fingerprint, extractor), seen)
+        stored = _load(path, needs, fingerprint) if team.first else None
+        if team.told(lambda: stored is not None):
+            return stored or Seen()
+        needs = team.told(lambda: needs | _kept(path))  # else metrics asked for by turns would drive each other out
+    seen = look(images, extractor, needs, "reference images", progress, team)
+    if team.first:
+        if fingerprint is not None and fingerprint != seen.fingerprint:
+            raise InputError("the reference images are not those of the fingerprint given; prepare the data set again")
+        _save(_cache_path(cache, seen.fingerprint, extractor), seen)
     return seen
 
 
-def _fingerprint_of(images: Images) -> str:
-    whole = Fingerprint()
+def _fingerprint_of(images: Images, team: Team) -> str:
+    own, whole = Fingerprint(), Fingerprint()
     for batch in images:
-        whole.update(*batch if isinstance(batch, tuple) else (batch,))
-    return whole.hexdigest()
+        own.update(*batch if isinstance(batch, tuple) else (batch,))
+    for part in team.collected([own]):
+        whole.add(part)
+    return team.told(whole.hexdigest)
 
 
 def _cache_path(cache: Path, fingerprint: str, extractor: Extractor) -> Path:

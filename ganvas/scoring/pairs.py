@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,6 +22,7 @@ from ganvas.features.lpips import LPIPS, lpips
 from ganvas.metrics.evaluate import PAIRED, evaluate_pairs
 from ganvas.metrics.protocol import Protocol, Score
 from ganvas.metrics.reference import Progress
+from ganvas.team import ALONE, Team
 
 BATCH = 32  # pairs at a time
 NAMES = (*PAIRED, "lpips")
@@ -44,6 +46,7 @@ def score_pairs(
     split: str = "train",
     weights: Sequence[Path] = (),
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> list[Score]:
     """Mean and standard deviation over the pairs of two folders whose files have the same names.
 
@@ -58,9 +61,11 @@ def score_pairs(
             f"{outputs} holds {len(left_names)} images, {targets} {len(right_names)}{first}; "
             "pairs are files of the same name"
         )
-    left, right = _decoded(outputs, "train"), _decoded(targets, split)
+    both = partial(_both, outputs, targets, split)
+    left, right = team.in_turn(both)
     if left.x.shape[1] != right.x.shape[1]:  # one of them is grey: its channel is repeated
-        left, right = _decoded(outputs, "train", 3), _decoded(targets, split, 3)
+        left, right = team.in_turn(partial(both, 3))
+    team.must_share(left.fingerprint + right.fingerprint, f"{outputs} or {targets}")
     if left.x.shape[1:] != right.x.shape[1:]:
         sizes = " and ".join(f"{i.x.shape[3]}x{i.x.shape[2]}" for i in (left, right))
         raise InputError(
@@ -71,7 +76,8 @@ def score_pairs(
         split=str(right.preprocessing["split"]),
         decoding=f"{'x'.join(map(str, right.x.shape[1:]))}, as it is",
     )
-    return evaluate_pairs(_batches(left, right), names, protocol=record, lpips=lpips_network, progress=progress)
+    batches = _batches(left, right, team)
+    return evaluate_pairs(batches, names, protocol=record, lpips=lpips_network, progress=progress, team=team)
 
 
 def stems(path: str | Path, split: str) -> list[str]:
@@ -88,11 +94,12 @@ def network(weights: Sequence[Path]) -> LPIPS:
     return lpips(None, *weights)
 
 
-def _decoded(path: str | Path, split: str, channels: int | None = None) -> Images:
-    return datasets.load(path, split=split, classes=False, channels=channels)
+def _both(outputs: Path, targets: str | Path, split: str, channels: int | None = None) -> tuple[Images, Images]:
+    left = datasets.load(outputs, split="train", classes=False, channels=channels)
+    return left, datasets.load(targets, split=split, classes=False, channels=channels)
 
 
-def _batches(left: Images, right: Images) -> Iterator[tuple[Tensor, Tensor]]:
-    for start in range(0, len(left), BATCH):
+def _batches(left: Images, right: Images, team: Team) -> Iterator[tuple[Tensor, Tensor]]:
+    for start in team.mine(range(0, len(left), BATCH)):
         part = slice(start, start + BATCH)
         yield torch.from_numpy(np.array(left.x[part])), torch.from_numpy(np.array(right.x[part]))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from ganvas import data as datasets
 from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.features import Extractor, extractor
+from ganvas.features.extractor import alike
 from ganvas.gan import GAN
 from ganvas.metrics import evaluate as metrics
 from ganvas.metrics.compare import summarise
@@ -26,6 +29,7 @@ from ganvas.metrics.reference import Progress
 from ganvas.ops.pixels import to_uint8
 from ganvas.rng import TruncationForm
 from ganvas.scoring.points import POINT_METRICS, score_points
+from ganvas.team import ALONE, Team
 
 BATCH = 64  # images at a time; no score depends on it
 DEFAULT = ("fid", "kid", "is", "prdc")
@@ -59,13 +63,17 @@ class Samples:
 
 @dataclass(frozen=True)
 class Reference:
-    """What samples are held against, and the settings of the comparison.  held_out: a split not trained on, if any"""
+    """What samples are held against, and the settings of the comparison.  held_out: a split not trained on, if any
+
+    team: the processes that make and look at the images together, each its batches.
+    """
 
     images: Images
     held_out: Images | None = None
     settings: metrics.Settings | None = None
     progress: Progress | None = None
     fingerprint: str | None = None  # of the images, as a record has it, where it is known already
+    team: Team = ALONE
 
 
 def names_of(text: str) -> list[str]:
@@ -98,14 +106,14 @@ def feature_network(
     resize: str | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Extractor:
     """The network of that name; `own` is trained on `images` and kept beside their cache."""
     data = (np.array(images.x), images.y) if name.startswith("own") else None
     doing = f"learning features of {images.name}, once" if data is not None else f"downloading {name}"
     steps = None if progress is None else lambda done, total: progress(f"{doing} ({done / max(total, 1):.0%})", 0)
-    return extractor(
-        name, weights=weights, data=data, cache=cache_folder(), device=device, resize=resize, progress=steps
-    )
+    how: dict[str, Any] = {"weights": weights, "data": data, "device": device, "resize": resize, "progress": steps}
+    return alike(lambda: extractor(name, cache=cache_folder(), **how), team)
 
 
 def cache_folder() -> Path:
@@ -113,21 +121,26 @@ def cache_folder() -> Path:
     return datasets.cache_directory() / "scores"
 
 
-def real_batches(images: Images, rows: np.ndarray | None = None, y: Tensor | None = None) -> Batches:
-    """uint8 [N, C, H, W] with labels (those of the images, or y), in the order of the rows."""
+def real_batches(
+    images: Images, rows: np.ndarray | None = None, y: Tensor | None = None, team: Team = ALONE
+) -> Batches:
+    """uint8 [N, C, H, W] with labels (of the images, or y), in the order of the rows; of a team this process's."""
     rows = np.arange(len(images)) if rows is None else rows
     labels = torch.from_numpy(images.y) if y is None and images.y is not None else y
-    for start in range(0, len(rows), BATCH):
+    for start in team.mine(range(0, len(rows), BATCH)):
         part = rows[start : start + BATCH]
         x = torch.from_numpy(np.array(images.x[part]))
         yield x, labels[torch.from_numpy(part)] if labels is not None else None
 
 
-def sampled_batches(gan: GAN, samples: Samples) -> Batches:
-    """uint8 [N, C, H, W] with their classes; the condition of an image is drawn from its seed."""
+def sampled_batches(gan: GAN, samples: Samples, team: Team = ALONE) -> Batches:
+    """uint8 [N, C, H, W] with their classes; the condition of an image is drawn from its seed.
+
+    Of a team those of this process, in the batches that one process makes: an image has the same bits on like machines.
+    """
     if samples.standing:
         gan.standing_statistics(samples.standing, BATCH, 0, samples.truncation, samples.truncation_form)
-    for start in range(0, samples.n, BATCH):
+    for start in team.mine(range(0, samples.n, BATCH)):
         seeds = list(range(samples.seed + start, samples.seed + min(start + BATCH, samples.n)))
         given = gan.given(seeds)
         x = gan.sample(len(seeds), seeds[0], None, samples.truncation, BATCH, samples.truncation_form, given)
@@ -165,10 +178,11 @@ def score_gan(
     for k in range(sets):
         one = replace(samples, seed=samples.seed + k * samples.n)
         if reference.images.is_points:
-            runs.append(score_points(gan, reference.images, names or (), one.n, one.seed, one.record(gan)))
+            points = partial(score_points, gan, reference.images, names or (), one.n, one.seed, one.record(gan))
+            runs.append(reference.team.told(points))
             continue
         assert network is not None, "images need a feature network"
-        fake = sampled_batches(gan, one)
+        fake = sampled_batches(gan, one, reference.team)
         if class_wise(names):
             fake = renumbered(fake, numbering(gan.class_names, gan.config.num_classes, reference.images))
         runs.append(score_batches(fake, reference, names, network, one.record(gan)))
@@ -198,7 +212,9 @@ def score_folder(
         parts = [(np.sort(order[s * n : (s + 1) * n]), Protocol(seeds=(s,))) for s in range(seed, seed + sets)]
     table = numbering(images.class_names, len(images.class_names), reference.images) if class_wise(names) else None
     runs = [
-        score_batches(renumbered(real_batches(images, rows), table), reference, names, network, record)
+        score_batches(
+            renumbered(real_batches(images, rows, team=reference.team), table), reference, names, network, record
+        )
         for rows, record in parts
     ]
     return summarise(runs) if sets > 1 else runs[0]
@@ -222,8 +238,11 @@ def score_batches(
     network: Extractor,
     record: Protocol,
 ) -> list[Score]:
-    """Scores of any stream of images against a decoded data set.  names: None is all of `DEFAULT` that can be had."""
-    images, held_out = reference.images, reference.held_out
+    """Scores of any stream of images against a decoded data set.  names: None is all of `DEFAULT` that can be had.
+
+    fake: with a team, what this process has of it.
+    """
+    images, held_out, team = reference.images, reference.held_out, reference.team
     if names is None:
         device = next((p.device for p in network.parameters()), torch.device("cpu"))
         logits = network(torch.from_numpy(np.array(images.x[:1])).to(device)).logits
@@ -231,15 +250,16 @@ def score_batches(
     how = record.model_copy(update=origin(images))
     return metrics.evaluate(
         fake,
-        Again(images),
+        Again(images, team),
         names,
         network,
         protocol=how,
         settings=reference.settings,
         reference_fingerprint=reference.fingerprint,
-        held_out=(str(held_out.preprocessing["split"]), Again(held_out)) if held_out is not None else None,
+        held_out=(str(held_out.preprocessing["split"]), Again(held_out, team)) if held_out is not None else None,
         cache=cache_folder(),
         progress=reference.progress,
+        team=team,
     )
 
 
@@ -253,10 +273,10 @@ def origin(images: Images) -> dict[str, str]:
 
 
 class Again:
-    """The batches of a data set, as often as somebody asks for them."""
+    """The batches of a data set, of a team this process's, as often as somebody asks for them."""
 
-    def __init__(self, images: Images) -> None:
-        self.images = images
+    def __init__(self, images: Images, team: Team = ALONE) -> None:
+        self.images, self.team = images, team
 
     def __iter__(self) -> Batches:
-        return real_batches(self.images)
+        return real_batches(self.images, team=self.team)

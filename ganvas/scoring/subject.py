@@ -16,7 +16,9 @@ from ganvas import data as datasets
 from ganvas.data import Images
 from ganvas.errors import InputError
 from ganvas.features import Extractor
+from ganvas.features.extractor import hash_state
 from ganvas.files import kind_of
+from ganvas.gan import GAN
 from ganvas.metrics.evaluate import METRICS
 from ganvas.metrics.evaluate import Settings as MetricSettings
 from ganvas.metrics.protocol import Score
@@ -26,6 +28,7 @@ from ganvas.models import hub, zoo
 from ganvas.papers import PAPERS
 from ganvas.rng import TruncationForm
 from ganvas.scoring import pairs, samples, translations
+from ganvas.team import ALONE, Team
 
 
 def evaluate(
@@ -48,6 +51,7 @@ def evaluate(
     standing: int = 0,
     device: torch.device | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> tuple[str, list[Score]]:
     """Scores of a model folder, or of any folder of images, against a data set.  -> name of the subject, scores
 
@@ -57,21 +61,22 @@ def evaluate(
     n: samples, as many as the reference has if not given, at most 50,000.  sets: disjoint sample sets, of which mean
     and spread are given.  held_out: a split that the model has not seen, for cas and memorisation; None is the test
     split where the reference is the train split, "none" is none.  intervals: random halves for 95 % intervals; 0: none.
-    classes: False ignores the names of sub-folders.  Every score carries its protocol.
+    classes: False ignores the names of sub-folders.  Every score carries its protocol.  team: the processes that make
+    and look at the images together; each gets the scores that one process would.
     """
-    path = zoo.find(subject)
+    path = team.in_turn(lambda: zoo.find(subject))
     if kind_of(path) is None:
         raise InputError(f"no such file or folder: {str(subject)!r}; give a model folder, or a folder of images")
     names = samples.names_of(metrics) if metrics is not None else None
     device = device or torch.device("cpu")
     is_model = kind_of(path / model_folder.CONFIG) == "file"
     if is_model and PAPERS[model_folder.read(path).paper].reads == "pairs":
-        return _subject(path), _translations(path, data, names, split, weights, device, progress)
+        return _subject(path), _translations(path, data, names, split, weights, device, progress, team)
     split = split or "train"
     if names is not None and pairs.are_paired(names):
         if is_model:
             raise InputError(f"{path} is a model; {', '.join(names)} compare a folder of images with its targets")
-        return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress)
+        return _subject(path), pairs.score_pairs(path, data, names, split, weights, progress, team)
     if len(weights) > 1:
         raise InputError(f"--weights was given {len(weights)} times; only lpips takes two files")
     if weights and features.startswith("own"):
@@ -81,18 +86,18 @@ def evaluate(
     how: dict[str, Any] = {"split": split, "classes": classes}
     gan, images = None, None
     if is_model:
-        gan = model_folder.load(path, device)
+        gan = _model(path, device, team)
         training = model_folder.read(path).training
         how |= {"resolution": gan.config.resolution or None, "channels": gan.config.channels or None}
         how |= {"fit": training.get("fit", "crop"), "max_unreadable": training.get("max_unreadable", 0.0)}
         how["classes"] = classes and training.get("classes", True)
         how["channels"] = how["channels"] if gan.config.resolution else None
     else:
-        images = _samples_of(path, classes)
+        images = _samples_of(path, classes, team)
         if truncation is not None or standing:
             raise InputError(f"{path} is a folder of images; --truncation and --standing are for models")
         how |= {"resolution": images.x.shape[2], "channels": images.x.shape[1]}
-    reference = datasets.load(data, **how)
+    reference = _loaded(data, team, **how)
     if reference.is_points != (gan is not None and gan.config.resolution == 0):
         raise InputError(
             f"{path} {'holds images' if gan is None or gan.config.resolution else 'makes points'}, "
@@ -103,15 +108,16 @@ def evaluate(
     wants_held_out = any(METRICS[name].held_out for name in names or () if name in METRICS)
     against = samples.Reference(
         reference,
-        _held_out(data, held_out, reference, how) if wants_held_out or held_out is not None else None,
+        _held_out(data, held_out, reference, how, team) if wants_held_out or held_out is not None else None,
         MetricSettings(intervals=intervals),
         progress,
+        team=team,
     )
     network: Extractor | None = None
     if not reference.is_points:
-        learned = reference if not features.startswith("own") else _train_split(data, reference, how)
+        learned = reference if not features.startswith("own") else _train_split(data, reference, how, team)
         weight = weights[0] if weights else None
-        network = samples.feature_network(features, learned, weight, resize, str(device), progress)
+        network = samples.feature_network(features, learned, weight, resize, str(device), progress, team)
     name = _subject(path)
     if gan is None:
         assert images is not None
@@ -132,6 +138,7 @@ def _translations(
     weights: Sequence[Path],
     device: torch.device,
     progress: Progress | None,
+    team: Team,
 ) -> list[Score]:
     """Scores of a model folder of pairs."""
     names = names or list(translations.DEFAULT)
@@ -142,7 +149,7 @@ def _translations(
         )
     ema, fit = model_folder.read_facts(path).get("ema"), model_folder.read(path).training.get("fit", "stretch")
     return translations.score_model(
-        model_folder.load(path, device),
+        _model(path, device, team),
         data,
         names,
         fit=fit,
@@ -150,7 +157,23 @@ def _translations(
         lpips=pairs.network(weights) if "lpips" in names else None,
         ema=ema == "True" if ema else None,
         progress=progress,
+        team=team,
     )
+
+
+def _model(path: Path, device: torch.device, team: Team) -> GAN:
+    """The GAN of a model folder, the same in every process."""
+    gan = model_folder.load(path, device)
+    if team.size > 1:
+        team.must_share(hash_state(gan.model_state()), f"model in {path}")
+    return gan
+
+
+def _loaded(data: str | Path, team: Team, **how: Any) -> Images:
+    """A data set, the same in every process; each machine decodes it once."""
+    images = team.in_turn(lambda: datasets.load(data, **how))
+    team.must_share(images.fingerprint, f"data set under the name {images.name}")
+    return images
 
 
 def _subject(path: Path) -> str:
@@ -159,13 +182,13 @@ def _subject(path: Path) -> str:
     return hub.called(whole) or (f"{whole.parent.name}/best" if whole.name == "best" else whole.name)
 
 
-def _samples_of(path: Path, classes: bool) -> Images:
+def _samples_of(path: Path, classes: bool, team: Team) -> Images:
     """A folder of samples, all of one size: a resize would be part of what is measured.  Raises InputError."""
     native = datasets.peek(path, classes=classes).native
     if native is None or native[0] != native[1]:
         size = f"{native[1]}x{native[0]}" if native else "several sizes"
         raise InputError(f"{path} holds images of {size}; expected square ones of one size, as samples are")
-    return datasets.load(path, classes=classes)
+    return _loaded(path, team, classes=classes)
 
 
 def _splits(data: str, reference: Images) -> list[str]:
@@ -174,7 +197,7 @@ def _splits(data: str, reference: Images) -> list[str]:
     return [name for name in kind.splits if name != reference.preprocessing["split"]]
 
 
-def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, Any]) -> Images | None:
+def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, Any], team: Team) -> Images | None:
     """The split that was asked for; else, beside the train split, the one that is there for testing."""
     if asked == "none" or reference.is_points:
         return None
@@ -182,13 +205,13 @@ def _held_out(data: str, asked: str | None, reference: Images, how: dict[str, An
     if asked is None:
         trained = reference.preprocessing["split"] == "train"
         asked = next((name for name in ("test", "val") if name in others and trained), None)
-        return datasets.load(data, **{**how, "split": asked}) if asked else None
-    found = datasets.load(data, **{**how, "split": asked})
+        return _loaded(data, team, **{**how, "split": asked}) if asked else None
+    found = _loaded(data, team, **{**how, "split": asked})
     if found.preprocessing["split"] == reference.preprocessing["split"]:
         raise InputError(f"--held-out {asked} is the reference itself; expected one of {', '.join([*others, 'none'])}")
     return found
 
 
-def _train_split(data: str, reference: Images, how: dict[str, Any]) -> Images:
+def _train_split(data: str, reference: Images, how: dict[str, Any], team: Team) -> Images:
     """What `own` is trained on, whichever split is the reference: one network for all splits of a data set."""
-    return datasets.load(data, **{**how, "split": "train"}) if "train" in _splits(data, reference) else reference
+    return _loaded(data, team, **{**how, "split": "train"}) if "train" in _splits(data, reference) else reference

@@ -25,6 +25,7 @@ from ganvas.metrics.protocol import Protocol, Score
 from ganvas.metrics.reference import Progress
 from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float, to_uint8
+from ganvas.team import ALONE, Team
 
 AT_A_TIME = 2**14  # pixels of the images that are translated together; no score depends on it
 LOOKED_AT = 200  # held-out pairs that a look at a run scores, evenly spread
@@ -41,17 +42,19 @@ def score_model(
     lpips: LPIPS | None = None,
     ema: bool | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> list[Score]:
     """Scores of a model on pairs, towards b and then, with "-to-a" behind their names, towards a.
 
-    split: None is the held-out pairs, as training has them.
+    split: None is the held-out pairs, as training has them.  team: translates them together.
     """
     wanted = Wanted(gan.config.shape, fit, options=gan.config.reading())
-    pairs, shared = load_held_out(data, wanted, True, split)
+    pairs, shared = team.in_turn(lambda: load_held_out(data, wanted, True, split))
+    team.must_share(pairs.fingerprint, f"data set under the name {pairs.name}")
     here = f"every tenth of {pairs.preprocessing['split']}" if shared else str(pairs.preprocessing["split"])
     decoding = f"{'x'.join(map(str, pairs.b.shape[1:]))}, {pairs.preprocessing.get('fit', 'as it is')}"
     record = Protocol(reference=pairs.name, split=here, decoding=decoding, ema=ema)
-    return [score for to in "ba" for score in scores_towards(gan, pairs, names, to, record, lpips, progress)]
+    return [score for to in "ba" for score in scores_towards(gan, pairs, names, to, record, lpips, progress, team)]
 
 
 def scores_towards(
@@ -62,17 +65,19 @@ def scores_towards(
     record: Protocol | None = None,
     lpips: LPIPS | None = None,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> list[Score]:
     """Scores of the images in domain `to`; their names say so where it is A."""
-    found = evaluate_pairs(translated(gan, pairs, to), names, protocol=record, lpips=lpips, progress=progress)
+    made = translated(gan, pairs, to, team)
+    found = evaluate_pairs(made, names, protocol=record, lpips=lpips, progress=progress, team=team)
     return found if to == "b" else [score.model_copy(update={"name": f"{score.name}-to-a"}) for score in found]
 
 
-def translated(gan: GAN, pairs: Pairs, to: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """(output, truth) in batches, uint8 [N, C, H, W]."""
+def translated(gan: GAN, pairs: Pairs, to: str, team: Team = ALONE) -> Iterator[tuple[Tensor, Tensor]]:
+    """(output, truth) in batches, uint8 [N, C, H, W]; of a team this process's."""
     sources, targets = (pairs.a, pairs.b) if to == "b" else (pairs.b, pairs.a)
     size = max(1, AT_A_TIME // math.prod(sources.shape[2:]))
-    for start in range(0, len(sources), size):
+    for start in team.mine(range(0, len(sources), size)):
         part = slice(start, start + size)
         x = to_float(torch.from_numpy(np.array(sources[part])))
         yield to_uint8(translation.translate(gan, x, to)).cpu(), torch.from_numpy(np.array(targets[part]))

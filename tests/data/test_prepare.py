@@ -17,6 +17,7 @@ from ganvas.data.instances import load_instances, peek_instances
 from ganvas.data.packed import unpack
 from ganvas.errors import InputError
 from ganvas.features.extractor import Extractor, Features, hash_state
+from tests.teams import in_threads
 
 
 class Corner(Extractor):
@@ -123,6 +124,34 @@ def test_a_killed_run_goes_on_where_it_was(stage: str, when: int, images: Images
     assert before + network.looked_at == 2 * 1797
     assert steps[0] == ("features", min(before // 2, 1797))
     assert found.hash == whole.hash
+
+
+@pytest.mark.parametrize("killed", [0, 512, 1024])
+def test_several_make_what_one_makes(killed: int, images: Images, tmp_path: Path) -> None:
+    """Each computes its blocks, also of a store that was begun before; one writes."""
+    whole, networks = made(images, folder=tmp_path / "one"), [Corner() for _ in range(3)]
+
+    def kill(what: str, done: int, total: int) -> None:
+        if (what, done) == ("features", killed):
+            raise KeyboardInterrupt
+
+    if killed:
+        with pytest.raises(KeyboardInterrupt):
+            made(images, folder=tmp_path / "many", progress=kill)
+    found = in_threads(3, lambda team: made(images, networks[team.rank], folder=tmp_path / "many", team=team))
+    assert {one.hash for one in found} == {whole.hash}
+    starts = range(killed, 1797, 256)
+    shares = [sum(min(256, 1797 - start) for start in starts[rank::3]) for rank in range(3)]
+    assert [network.looked_at for network in networks] == [2 * share for share in shares]
+
+
+def test_a_folder_that_others_do_not_see_is_refused(
+    images: Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on machines without a common disk."""
+    monkeypatch.setattr(prepare, "begin", lambda work, features: None)
+    with pytest.raises(InputError, match=r"not all 2 processes see .*made.part, .*; name a folder that all machines"):
+        in_threads(2, lambda team: made(images, folder=tmp_path / "made", team=team))
 
 
 def test_another_task_does_not_go_on_with_it(images: Images) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ganvas import costs, rng
 from ganvas.engine.cut import cut_of
-from ganvas.engine.parallel import ALONE
 from ganvas.engine.recompute import recompute
 from ganvas.engine.run import Settings
 from ganvas.engine.step import freeze_all_but, iterate
@@ -24,6 +23,7 @@ from ganvas.errors import InputError
 from ganvas.gan import GAN
 from ganvas.recipes import Recipe
 from ganvas.rows import to
+from ganvas.team import ALONE
 from tests import tiny
 from tests.engine import running, together
 

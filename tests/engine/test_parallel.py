@@ -14,9 +14,9 @@ from ganvas import rows
 from ganvas.engine import parallel
 from ganvas.engine.cut import cut_of
 from ganvas.engine.feed import Feed
-from ganvas.engine.parallel import ALONE, Team
 from ganvas.errors import InputError
 from ganvas.gan import Batch, Given
+from ganvas.team import ALONE, Team
 from tests import tiny
 from tests.engine import running, together
 

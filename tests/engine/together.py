@@ -1,5 +1,5 @@
 """Tiny runs that one process or several take alike.  As a program: one of the processes, which torch's own variables
-number; `python -m tests.engine.together FOLDER [FORM ...]` leaves what the first one has.
+number; `python -m tests.engine.together FOLDER FORM,FORM [COMMAND [; COMMAND ...]]` leaves what the first one has.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,10 @@ from ganvas import rng
 from ganvas.engine import parallel
 from ganvas.engine.cut import cut_of
 from ganvas.engine.feed import Feed
-from ganvas.engine.parallel import Team
 from ganvas.engine.step import iterate
 from ganvas.engine.synced import meet
 from ganvas.engine.train import new_state
+from ganvas.team import Team
 from tests import tiny
 from tests.engine import running
 
@@ -73,7 +74,7 @@ def trained(form: str, team: Team, iterations: int = 2, **more: Any) -> dict[str
 def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
     """So many processes of this program, to the end.  -> what the first one has, by form
 
-    run: the words of a command that they give together afterwards.
+    run: the words of a command that they give together afterwards; of several, with ";" between them.
     """
     import socket
 
@@ -106,7 +107,8 @@ def main(folder: Path, forms: Sequence[str], run: Sequence[str]) -> int:
             found = trained(form, team)
             if team.first:
                 save_file({key: value.contiguous() for key, value in found.items()}, folder / f"{form}.safetensors")
-        return running.main(run) if run else 0
+        commands = [list(words) for ends, words in groupby(run, lambda word: word == ";") if not ends]
+        return next((status for status in map(running.main, commands) if status), 0)
 
 
 if __name__ == "__main__":
