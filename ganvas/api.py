@@ -323,11 +323,13 @@ def _run(
     def write_model(gan: GAN, folder: Path, facts: dict[str, str], score: str) -> None:
         model_folder.write(gan, folder, description, facts, score)
 
-    if not team.first:
+    scoring = team if choose.is_shared(settings.score, data) else ALONE
+    if not team.first and scoring.size == 1:
         return Silent(out, data, settings, write_model, None, screen), description
     looking = looked(screen)
-    score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes, looking)
-    return Run(out, data, settings, write_model, score, screen), description
+    score = choose.scorer(settings.score, data, 10_000, settings.device, recipe.config.num_classes, looking, scoring)
+    kind = Run if team.first else Silent
+    return kind(out, data, settings, write_model, score, screen, scoring=scoring), description
 
 
 def _facts(data: Dataset) -> dict[str, Any]:

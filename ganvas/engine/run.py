@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,13 +22,14 @@ from torch import Tensor
 from ganvas.data import Dataset, grid
 from ganvas.engine import checkpoint, health
 from ganvas.engine.checkpoint import State
-from ganvas.engine.ema import averaged
+from ganvas.engine.ema import Average, averaged
 from ganvas.engine.feed import Feed
 from ganvas.engine.log import Log, Screen, Unwritten
 from ganvas.engine.step import NonFinite
 from ganvas.files import write_atomic
 from ganvas.gan import GAN, Batch
 from ganvas.metrics.protocol import lower_is_better
+from ganvas.team import ALONE, Team
 
 PICTURE = "samples.png"
 SHOWN = {1: 2000, 3: 64}  # rows of the data at hand for the run's picture: of points, of images
@@ -81,6 +83,7 @@ class Run:
     score: Score | None = None
     screen: Screen = field(default_factory=Screen)
     filmed: int = 0  # pictures in the film as it was last written here
+    scoring: Team = ALONE  # the processes that share the work of `score`
 
     @property
     def checkpoints(self) -> Path:
@@ -121,8 +124,8 @@ class Run:
         must_be_finite(state)  # best/ is no place for a critic that is not a number, however well G still scores
         gan, found = state.gan, {}
         if self.score is not None:
-            with averaged(gan, state.average):
-                found = self.score(gan)
+            with as_the_first_samples(state, self.scoring) as sampling:
+                found = self.score(sampling)
         # Health is that of the generator that learns: an average forgets slowly and hides for long that it collapsed.
         if len(gan.config.shape) == 1 or len(self.data) < 2:
             verdict = health.Verdict({})  # a tight mode of points is no collapse; they have mode counts
@@ -172,13 +175,16 @@ class Run:
 
 
 class Silent(Run):
-    """Of a process that leaves looking and writing to the first one."""
+    """Of a process that leaves speaking and writing to the first one, and shares the work of a score at the most."""
 
     def write_picture(self, state: State, kept: bool = True) -> None:
         """Nothing."""
 
     def evaluate(self, state: State, means: dict[str, float]) -> tuple[dict[str, float], health.Verdict]:
-        """No verdict."""
+        """No verdict; its part of the samples that the first one scores."""
+        if self.score is not None:
+            with as_the_first_samples(state, self.scoring) as sampling:
+                self.score(sampling)
         return {}, health.Verdict({})
 
     def save(self, state: State, ended: bool = True) -> None:
@@ -187,6 +193,22 @@ class Silent(Run):
     def log(self, images_seen: int) -> Log:
         """A log that nobody reads."""
         return Unwritten()
+
+
+@contextmanager
+def as_the_first_samples(state: State, team: Team) -> Iterator[GAN]:
+    """The GAN with its averaged players in every process of a team, though the first one alone keeps the average."""
+    gan, average = state.gan, state.average
+    if team.size > 1 and gan.has_average:
+        average = mine = average or Average(gan)
+        mine.players.load_state_dict(team.sent(lambda: on_the_cpu(mine.players.state_dict())))
+    with averaged(gan, average):
+        yield gan
+
+
+def on_the_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As `Team.sent` takes them."""
+    return {name: value.cpu().contiguous() for name, value in tensors.items()}
 
 
 def must_be_finite(state: State) -> None:

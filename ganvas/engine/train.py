@@ -142,7 +142,7 @@ def train(run: Run, state: State, team: Team = ALONE) -> Outcome:
             state.seconds = before + time.monotonic() - started
             due = {name for name, n in every.items() if gan.images_seen // n > origin // n}
             last = gan.images_seen >= config.images
-            if stop and not last:
+            if due and not last and team.any(bool(stop)):  # agreed, for a look may be the work of all
                 due.clear()  # what can wait waits; the next step is not begun
             if "checkpoint" in due and settings.on_collapse != "warn":
                 due.add("evaluate")  # what is rolled back to must have been looked at

@@ -15,6 +15,7 @@ from ganvas.metrics.sliced_wasserstein import sliced_wasserstein
 from ganvas.ops.pixels import to_float
 from ganvas.scoring.samples import Reference, Samples, checked, feature_network, score_gan
 from ganvas.scoring.translations import translation_scorer
+from ganvas.team import ALONE, Team
 
 Chooser = Callable[[GAN], dict[str, float]]
 
@@ -31,12 +32,13 @@ def scorer(
     device: str = "cpu",
     num_classes: int = 0,
     progress: Progress | None = None,
+    team: Team = ALONE,
 ) -> Chooser:
     """A score to choose the best model of a run by; the first entry decides, `lower_is_better` says which way.
 
     name: "sliced" (cheap, pixels or points), or one of `CHOICES` with the data set's own features; of pairs "ssim",
-    "psnr", "mse" on those held out.  num_classes: of the model.  Raises InputError at once for what could not be scored
-    later.
+    "psnr", "mse" on those held out.  num_classes: of the model.  team: where `is_shared`, the processes that each have
+    such a score and call it together.  Raises InputError at once for what could not be scored later.
     """
     if isinstance(reference, PairSet):
         return translation_scorer(name, reference)
@@ -50,17 +52,22 @@ def scorer(
     checked([metric], reference, bool(num_classes))
     if name == "is" and not (reference.y is not None and reference.y.any()):
         raise InputError(f"score is needs classes, which {reference.name} has not; use another, as --score fid")
-    network = feature_network("own", reference, device=device, progress=progress)
+    network = feature_network("own", reference, device=device, progress=progress, team=team)
     samples = Samples(n=min(n, len(reference)), seed=SAMPLED)
     hashes: list[str] = []  # of the reference: it is the same at every look
 
     def score(gan: GAN) -> dict[str, float]:
-        against = Reference(reference, fingerprint=hashes[0] if hashes else None)
+        against = Reference(reference, fingerprint=hashes[0] if hashes else None, team=team)
         found = score_gan(gan, against, [metric], network, samples)
         hashes[:] = [found[0].protocol.reference_hash]
         return {s.name: s.value for s in sorted(found, key=lambda s: not s.name.startswith(start))}
 
     return score
+
+
+def is_shared(name: str, reference: Dataset) -> bool:
+    """Is this a score whose samples several processes make together?  The others are too cheap for it."""
+    return name in CHOICES and not isinstance(reference, PairSet)
 
 
 def known(name: str, data: str, points: bool, classes: bool) -> None:

@@ -5,9 +5,12 @@ number; `python -m tests.engine.together FOLDER FORM,FORM [COMMAND [; COMMAND ..
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -19,8 +22,10 @@ from torch import Tensor
 
 from ganvas import rng
 from ganvas.engine import parallel
+from ganvas.engine import train as loop
 from ganvas.engine.cut import cut_of
 from ganvas.engine.feed import Feed
+from ganvas.engine.run import Run
 from ganvas.engine.step import iterate
 from ganvas.engine.synced import meet
 from ganvas.engine.train import new_state
@@ -71,10 +76,13 @@ def trained(form: str, team: Team, iterations: int = 2, **more: Any) -> dict[str
     return {**state.tensors(), **{f"logs/{key}": value for key, value in logs.items()}}
 
 
-def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str] = ()) -> dict[str, dict[str, Tensor]]:
+def start(
+    size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str] = (), mishap: str = "", status: int = 0
+) -> dict[str, dict[str, Tensor]]:
     """So many processes of this program, to the end.  -> what the first one has, by form
 
-    run: the words of a command that they give together afterwards; of several, with ";" between them.
+    run: the words of a command that they give together afterwards; of several, with ";" between them.  mishap: one of
+    `MISHAPS`.  status: with which they are to end.
     """
     import socket
 
@@ -82,6 +90,7 @@ def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str]
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     own = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    own["MISHAP"] = mishap
     command = [sys.executable, "-m", "tests.engine.together", str(folder), ",".join(forms), *run]
     processes = [
         subprocess.Popen(
@@ -91,7 +100,7 @@ def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str]
         for rank in range(size)
     ]  # fmt: skip
     said = [process.communicate()[1].decode() for process in processes]
-    failed = [text for process, text in zip(processes, said) if process.returncode]
+    failed = [text for process, text in zip(processes, said) if process.returncode != status]
     if failed:
         raise RuntimeError("\n".join(failed))
     from safetensors.torch import load_file
@@ -99,9 +108,43 @@ def start(size: int, folder: Path, forms: Sequence[str] = (), run: Sequence[str]
     return {form: load_file(folder / f"{form}.safetensors") for form in forms}
 
 
+def slow_look() -> None:
+    """The first process looks for longer than the others may wait for gradients."""
+    parallel.GRADIENTS = timedelta(seconds=2)
+    plain = Run.evaluate
+
+    def slow(self: Run, *given: Any) -> Any:
+        time.sleep(3)
+        found = plain(self, *given)
+        time.sleep(3)
+        return found
+
+    Run.evaluate = slow  # type: ignore[method-assign]  # Silent has its own
+
+
+def signal_in_the_last() -> None:
+    """SIGTERM reaches the last process at the end of an iteration after which a look is due, and no other one yet."""
+    if os.environ["RANK"] != str(int(os.environ["WORLD_SIZE"]) - 1):
+        return
+    plain = loop.iterate
+
+    def interrupted(gan: Any, *given: Any) -> Any:
+        found = plain(gan, *given)
+        if gan.images_seen == 28:  # of 32, which are looked at
+            signal.raise_signal(signal.SIGTERM)
+        return found
+
+    loop.iterate = interrupted
+
+
+MISHAPS = {"slow look": slow_look, "signal": signal_in_the_last}
+
+
 def main(folder: Path, forms: Sequence[str], run: Sequence[str]) -> int:
     """One of the processes."""
     torch.set_num_threads(1)
+    if mishap := os.environ.get("MISHAP"):
+        MISHAPS[mishap]()
     with parallel.joined(CPU) as team:
         for form in forms:
             found = trained(form, team)
