@@ -28,10 +28,22 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
 
 def frechet_from_moments(a: Moments, b: Moments) -> float:
-    """The squared Fréchet distance of what two `Moments` saw."""
+    """The squared Fréchet distance of what two `Moments` saw.
+
+    Of fewer rows than features that are still at hand, the centred rows are the factor: no F x F matrix is taken apart.
+    """
     if min(a.count, b.count) < 2:
         raise InputError(f"a Fréchet distance of {a.count} and {b.count} images was asked for, expected 2 or more each")
-    return frechet_distance(a.mean, a.covariance, b.mean, b.covariance)
+    shared = torch.linalg.svdvals(_factor_of(a).T @ _factor_of(b)).sum()
+    return _distance(a.mean, b.mean, a.variance.sum(), b.variance.sum(), shared)
+
+
+def _factor_of(moments: Moments) -> Tensor:
+    """A [F, r] with A A^T = the covariance."""
+    rows = moments.centred
+    if rows is None or len(rows) >= moments.dim:
+        return _factor(moments.covariance)
+    return rows.T / (len(rows) - 1) ** 0.5
 
 
 def frechet_from_features(x: Tensor, y: Tensor) -> float:

@@ -22,6 +22,7 @@ class Moments:
         self._scatter = torch.zeros(dim, dim, dtype=torch.float64, device=device)
         self._rows = torch.empty(min(ROWS, 1 + (1 << 26) // dim), dim, dtype=torch.float64, device=device)
         self._waiting = 0
+        self._alone = False  # are the gathered rows, centred, all that was seen?
 
     @property
     def dim(self) -> int:
@@ -44,6 +45,18 @@ class Moments:
         assert self._count > 1, f"a covariance of {self._count} rows"
         upper = self._scatter.triu(1)
         return (upper + upper.T + self._scatter.diag().diag()) / (self._count - 1)
+
+    @property
+    def variance(self) -> Tensor:
+        """float64 [F], the covariance's diagonal"""
+        self._settle()
+        return self._scatter.diag() / (self._count - 1)
+
+    @property
+    def centred(self) -> Tensor | None:
+        """All rows less their mean while they are few enough to be at hand, else None.  float64 [N, F]"""
+        self._settle()
+        return self._rows[: self._count] if self._alone else None
 
     def update(self, features: Tensor) -> None:
         """Adds rows [N, F] of any float type."""
@@ -71,6 +84,9 @@ class Moments:
         return moments
 
     def _take(self, rows: Tensor) -> None:
+        if not len(rows):
+            return
+        self._alone = False
         self._rows[self._waiting : self._waiting + len(rows)] = rows
         self._waiting += len(rows)
         if self._waiting == len(self._rows):
@@ -83,6 +99,7 @@ class Moments:
         rows, self._waiting = self._rows[: self._waiting], 0
         mean = rows.mean(0)
         rows -= mean
+        self._alone = self._count == 0
         self._shift(len(rows), mean)
         for start in range(0, self.dim, TILE):
             columns = rows[:, start : start + TILE].T
@@ -90,6 +107,7 @@ class Moments:
 
     def _add(self, count: int, mean: Tensor, scatter: Tensor) -> None:
         if count:
+            self._alone = False
             self._shift(count, mean)
             self._scatter += scatter
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from ganvas.errors import InputError
-from ganvas.features import extractor
-from ganvas.features.inception import SHA256, Inception, InceptionNet
+from ganvas.features import extractor, inception
+from ganvas.features.inception import SHA256, ConvNorm, Inception, InceptionNet
 
 
 def state_by_recipe() -> dict[str, torch.Tensor]:
@@ -74,6 +74,29 @@ def test_lower_features_are_those_of_torch_fidelity(
     assert found.shape == (1, dim)
     torch.testing.assert_close(found.mean().item(), mean, rtol=1e-5, atol=0)
     torch.testing.assert_close(found.square().mean().item(), square, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(147, 147), (8, 9), (3, 4), (6, 5)])
+def test_the_pool_is_torchs(height: int, width: int) -> None:
+    x = torch.randn(2, 5, height, width, generator=torch.Generator().manual_seed(0))
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = x.contiguous(memory_format=layout)
+        assert torch.equal(inception.halved(given), torch.nn.functional.max_pool2d(given, 3, stride=2))
+
+
+def test_images_at_a_time_change_nothing(state: dict[str, torch.Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Resized and passed through the first layers one by one, or all together; ReLU behind the pool or before it."""
+    images = torch.cat([image_by_recipe().roll(k, 2) for k in range(3)])
+    network = Inception(state, "0" * 64, dim=192)
+    found = []
+    for piece in (1, 3):
+        monkeypatch.setattr(inception, "PIECE", piece)
+        found.append(network(images).features)
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)
+    assert (found[0][0] - found[0][1]).abs().max() > 1e-3
+    plain = ConvNorm(3, 4, 3)
+    x = torch.randn(2, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(plain.eval().halved(x), torch.nn.functional.max_pool2d(plain(x), 3, stride=2))
 
 
 def test_the_layout_is_the_files() -> None:

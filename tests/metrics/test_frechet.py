@@ -53,6 +53,9 @@ def test_fewer_samples_than_features_by_either_path(m: int, n: int) -> None:
     x, y = features(m, 60, 3), features(n, 60, 4, shift=0.05)
     by_moments = frechet_from_moments(moments_of(x), moments_of(y))
     torch.testing.assert_close(frechet_from_features(x, y), by_moments, rtol=1e-7, atol=0)
+    taken_apart = [Moments.from_state(moments_of(rows).state()) for rows in (x, y)]  # their rows are gone
+    torch.testing.assert_close(frechet_from_moments(*taken_apart), by_moments, rtol=1e-7, atol=0)
+    torch.testing.assert_close(frechet_from_moments(moments_of(x), taken_apart[1]), by_moments, rtol=1e-7, atol=0)
 
 
 def test_singular_covariances_by_closed_form() -> None:

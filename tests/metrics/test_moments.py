@@ -49,6 +49,30 @@ def test_parts_merge() -> None:
     close(Moments.from_state(first.state()), first)
 
 
+@pytest.mark.parametrize("count", [2, ROWS - 1, ROWS])
+def test_few_rows_are_kept_centred(count: int) -> None:
+    x = rows(count, 60).double()
+    found = moments_of(x)
+    for _ in range(2):  # reading does not lose them
+        assert found.centred is not None
+        torch.testing.assert_close(found.centred, x - x.mean(0), rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(found.variance, x.var(0), rtol=1e-9, atol=0)
+
+
+def test_rows_that_are_no_longer_all_are_not_given_out() -> None:
+    x = rows(ROWS + 1, 60)
+    assert moments_of(x).centred is None
+    read = moments_of(x[:10])
+    assert read.mean.shape == (60,)
+    read.update(x[10:12])
+    assert read.centred is None
+    merged = moments_of(x[:10])
+    merged.merge(moments_of(x[10:20]))
+    assert merged.centred is None
+    torch.testing.assert_close(merged.variance, x[:20].double().var(0), rtol=1e-9, atol=0)
+    assert Moments.from_state(merged.state()).centred is None
+
+
 def test_reading_between_updates_changes_nothing() -> None:
     x = rows(300)
     read = Moments(x.shape[1])
