@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
+from ganvas.ops.places import padded, places
 
 COLUMNS = 16_384  # vectors that a block of queries is compared with at once
 MANY = 8  # times k similarities of a row that are sorted rather than searched for the k largest
@@ -51,24 +52,11 @@ def _better(similar: Tensor, least: Tensor, k: int) -> tuple[Tensor, Tensor]:
     After some blocks this is little, found at a fraction of what a search for the k largest costs.  Where a row has
     very many, as of a sorted set, that search is made instead.
     """
-    row, column = _where(similar > least)
-    count = torch.bincount(row, minlength=len(similar))
-    width = int(count.max())
-    if width > MANY * k:
+    row, column = places(similar > least)
+    if len(row) and int(torch.bincount(row).max()) > MANY * k:
         return _top(similar, min(k, similar.shape[1]))
-    place = torch.arange(len(row), device=row.device) - (count.cumsum(0) - count)[row]
-    values, at = similar.new_full((len(similar), width), -torch.inf), column.new_zeros((len(similar), width))
-    values[row, place], at[row, place] = similar[row, column], column
-    return values, at
-
-
-def _where(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of what is true, row by row.  bool [N, M] -> int64 [n], [n]"""
-    if mask.device.type == "cpu":  # numpy's is seven times as fast
-        flat = torch.from_numpy(np.flatnonzero(mask.numpy()))
-        return flat // mask.shape[1], flat % mask.shape[1]
-    row, column = mask.nonzero(as_tuple=True)
-    return row, column
+    n = len(similar)
+    return padded(row, similar[row, column], n, -torch.inf), padded(row, column, n, 0)
 
 
 def _top(similar: Tensor, k: int) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganvas.errors import InputError
-from ganvas.metrics.distances import blocks, nearest
+from ganvas.metrics.distances import nearest, rough, within
 
 RIM = 1e-12  # of the features' total variance: far above the rounding of a squared distance, far below a difference
 
@@ -34,11 +34,11 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> Prdc:
     real_radius, fake_radius = _radii(real, k), _radii(fake, k)
     inside = torch.zeros(len(fake), dtype=torch.int64, device=fake.device)  # of how many real balls
     recalled, covered = 0, 0
-    for rows, distances in blocks(real, fake):
-        hits = distances <= real_radius[rows, None]
+    for rows, squared, error in rough(real, fake):
+        hits = within(real[rows], fake, squared, error, real_radius[rows, None])
         inside += hits.sum(0)
         covered += int(hits.any(1).sum())
-        recalled += int((distances <= fake_radius).any(1).sum())
+        recalled += int(within(real[rows], fake, squared, error, fake_radius).any(1).sum())
     return Prdc(
         precision=float((inside > 0).double().mean()),
         recall=recalled / len(real),
@@ -48,6 +48,6 @@ def prdc(real: Tensor, fake: Tensor, k: int = 5) -> Prdc:
 
 
 def _radii(features: Tensor, k: int) -> Tensor:
-    """The distance of each row to its k-th neighbour, wider by rounding so that the rim lies inside.  -> [M]"""
+    """The squared distance of each row to its k-th neighbour, wider by rounding so that the rim lies inside.  -> [M]"""
     radius = nearest(features, features, k, leave_one_out=True)[0][:, -1]
-    return (radius.square() + RIM * features.double().var(0).sum()).sqrt()
+    return radius.square() + RIM * features.double().var(0).sum()

@@ -37,6 +37,15 @@ def test_it_is_the_definition(monkeypatch: pytest.MonkeyPatch, block: int, k: in
     np.testing.assert_allclose(list(found), by_definition(real, fake, k), rtol=1e-12)
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_it_is_the_definition_where_float32_sees_nothing(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    monkeypatch.setattr(distances, "OPEN", share)
+    rng = np.random.default_rng(1)
+    real, fake = (rng.normal(size=(n, 8)) * 0.01 + rng.integers(2, size=(n, 1)) * 100 for n in (90, 80))
+    found = prdc(torch.from_numpy(real), torch.from_numpy(fake), 3)
+    np.testing.assert_allclose(list(found), by_definition(real, fake, 3), rtol=1e-12)
+
+
 def test_identical_sets_and_far_sets() -> None:
     x = torch.randn(100, 6, generator=torch.Generator().manual_seed(0))
     same = prdc(x, x.flip(0))
