@@ -1,7 +1,7 @@
 // Scores of a model, each with its protocol, and a form that measures more: a job of the server's own.
 
 import { failure, json, postJson } from "/static/api.js";
-import { field, h, notice, say } from "/static/dom.js";
+import { field, h, notice, reveal, say } from "/static/dom.js";
 
 // What can be measured of such a model.
 function metricsOf(model) {
@@ -39,6 +39,7 @@ export function evaluate(model, state, remember) {
       if (found.state === "running") {
         progress.replaceChildren(h("p", {}, `Measuring against ${found.about.data} …`), h("p", { className: "small faint" }, found.log.at(-1) ?? ""),
           h("button", { type: "button", className: "danger", onclick: () => json(`/api/jobs/${encodeURIComponent(job)}`, { method: "DELETE" }) }, "Stop"));
+        if (!waiting) reveal(progress);
         waiting = setTimeout(follow, 1500, job);
       } else if (found.state === "failed") {
         progress.replaceChildren(notice(failure(found)));
@@ -56,12 +57,14 @@ export function evaluate(model, state, remember) {
   async function form() {
     const [{ data }, { jobs }] = await Promise.all([json("/api/data"), json("/api/jobs")]);
     const against = h("select", {}, data.map((one) => h("option", { value: one.id, selected: one.id === model.data }, one.id)));
+    const pairs = model.abilities.includes("translate"); // all pairs of the test split are translated
     const n = h("input", { type: "number", min: 2, max: 50000, placeholder: "as many as the data have" });
     const metrics = h("input", { type: "text", pattern: "[a-z_]+( *, *[a-z_]+)*", placeholder: "as suit the model" });
     const seed = h("input", { type: "number", min: 0, value: 0 });
     async function begin(event) {
       event.preventDefault();
       clearTimeout(waiting);
+      waiting = null;
       try {
         const body = { data: against.value, seed: Number(seed.value) || 0 };
         if (n.value) body.n = Number(n.value);
@@ -72,7 +75,8 @@ export function evaluate(model, state, remember) {
       }
     }
     place.replaceChildren(h("form", { className: "panel", "aria-label": "Measure", onsubmit: begin },
-      field("Data to measure against", against), field("Samples", n), field("Metrics", metrics, `Some of ${metricsOf(model)}`), field("Seed of the first sample", seed),
+      field("Data to measure against", against), pairs ? null : field("Samples", n), field("Metrics", metrics, `Some of ${metricsOf(model)}`),
+      pairs ? null : field("Seed of the first sample", seed),
       h("button", { type: "submit" }, "Measure")));
     const running = jobs.find((job) => job.kind === "evaluate" && job.about.model === model.id && job.state === "running");
     if (running) follow(running.id);

@@ -21,7 +21,8 @@ function card(model) {
   const shot = model.picture
     ? h("img", { src: model.picture, alt: `Samples of ${model.id}`, loading: "lazy", className: small ? "pixels" : "" })
     : h("span", { className: "faint" }, "no picture yet");
-  const score = model.scores[0];
+  const samples = (one) => one.protocol.sample_count ?? 0;
+  const score = model.scores.reduce((best, one) => (best && samples(best) >= samples(one) ? best : one), null); // a quick look is no better word
   return h("li", { className: "card" }, h("div", { className: "shot" }, shot),
     h("div", { className: "text" }, h("h2", {}, h("a", { href: link }, model.id)),
       h("p", { className: "faint small" }, model.title),

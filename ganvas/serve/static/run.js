@@ -76,7 +76,7 @@ export async function run(name) {
     play.hidden = place.hidden = samples.length < 2;
     const drawn = ordered(found.curves).map(([key, points]) => chart(key, points));
     curves.replaceChildren(...(drawn.length ? drawn : [h("p", { className: "faint" }, "They begin with the second line of the log.")]));
-    const bad = found.sentences.filter((line) => /warning:|collapse:|ganvas: (?!interrupted)/.test(line));
+    const bad = [...new Set(found.sentences)].filter((line) => /warning:|collapse:|ganvas: (?!interrupted)/.test(line)); // each sitting says it again
     const good = found.images_seen ? ["good", "Nothing odd so far."] : ["faint", AT_WORK.includes(found.state) ? "Data and networks are being made ready." : "It did not begin."];
     swap(words, ...(bad.length ? bad.map((line) => notice(line)) : [h("p", { className: good[0] }, good[1])]));
     const text = found.log.join("\n") || "empty";

@@ -24,6 +24,10 @@ def test_tabs_theme_and_links_by_keyboard(page: Page, address: str) -> None:
     page.get_by_text(re.compile(r"^Settings: \d+ fields$")).click()
     expect(page.get_by_role("cell", name="num_classes", exact=True)).to_be_visible()
     shot(page, "about")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").press("Enter")
+    expect(page.get_by_role("button", name="✓ Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.get_by_label("Switch between light and dark").press("Enter")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light

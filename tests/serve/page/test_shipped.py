@@ -94,6 +94,10 @@ def test_a_photograph_is_coloured(page: Page, shipped: str, tmp_path: Path) -> N
         page.get_by_role("button", name="↓ PNG").click()
     with Image.open(got.value.path()) as made:
         assert (made.mode, made.size) == ("L", photo.size)
+    page.get_by_role("tab", name="Scores").click()
+    expect(page.get_by_text("Some of mse, psnr, ssim")).to_be_visible()
+    expect(page.get_by_label("Samples")).to_have_count(0)  # all pairs of the test split are
+    expect(page.get_by_label("Data to measure against")).to_have_value("photo-grey")
 
 
 @pytest.mark.usefixtures("commands_run_here")

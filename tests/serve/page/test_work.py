@@ -68,10 +68,21 @@ def test_scores_are_measured_from_the_page(page: Page, address: str, commands_ru
     expect(page.get_by_role("cell", name="Wasserstein-1", exact=True)).to_be_visible()
     page.get_by_role("link", name="Models").click()
     expect(page.get_by_text("Wasserstein-0")).to_be_visible()  # on its card in the gallery
+    page.goto(f"{address}#/model/points?tab=evaluate")
+    page.get_by_label("Data to measure against").select_option("mog1d")
+    page.get_by_label("Samples").fill("50")
+    page.get_by_label("Metrics").fill("wasserstein")
+    page.get_by_role("button", name="Measure").click()
+    expect(page.get_by_text("✓ measured")).to_be_visible()
+    expect(page.get_by_role("cell", name="mog1d train, 50 samples against 100000, no features").first).to_be_visible()
+    page.get_by_role("link", name="Models").click()
+    expect(page.locator(".card", has_text="points").get_by_text("100 samples against")).to_be_visible()  # the surer one
 
 
 @pytest.mark.timeout(900)
-def test_a_run_from_the_page_outlives_a_killed_server(page: Page, start: Callable[..., Any], wrong: list[str]) -> None:
+def test_a_run_from_the_page_outlives_a_killed_server(
+    page: Page, start: Callable[..., Any], runs: Path, wrong: list[str]
+) -> None:
     server = start()
     page.goto(server.address)
     expect(page.locator(".card")).to_have_count(len(SHELF) + len(zoo.names()))  # no model was named: all in runs/ too
@@ -90,6 +101,9 @@ def test_a_run_from_the_page_outlives_a_killed_server(page: Page, start: Callabl
     expect(facts).to_contain_text("running", timeout=3 * PATIENCE)
     expect(page.locator(".chart").first).to_be_visible(timeout=3 * PATIENCE)
     page.locator("summary").click()
+    with (runs / ".serve" / "train-mine" / "log.txt").open("a") as log:
+        log.write("warning: odd\nwarning: odd\n")  # as each sitting says it again
+    expect(page.get_by_role("alert").filter(has_text="warning: odd")).to_have_count(1)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
     again = start(server.port)
     seen = int(facts.inner_text().split("·")[2].split(" of ")[0].replace(",", ""))
