@@ -132,12 +132,12 @@ export function between(model, state, remember) {
   const panel = h("form", { className: "panel", "aria-label": "Settings", onsubmit: (event) => event.preventDefault() },
     h("p", { className: "small faint" }, "Drag in the square, or move with the arrow keys: each corner is a seed."),
     h("div", { className: "corners" }, inputs),
-    h("div", { className: "row field fill" }, h("button", { type: "button", className: "quiet", onclick: dice }, "Other seeds"), play),
-    field("Place in the walk", seek),
+    h("div", { className: "row field fill" }, h("button", { type: "button", className: "quiet", onclick: dice }, "Other seeds")),
     classBox(model, state, change, "each as its seed decides"), truncationBox(state, change),
     h("div", { className: "row fill" }, h("button", { type: "button", className: "quiet", onclick: png }, "↓ PNG"),
       h("button", { type: "button", className: "quiet", onclick: film }, "↓ GIF")));
   place(u, v);
   ends();
-  return [h("div", { className: "studio" }, h("div", {}, h("div", { className: "square" }, shots, pad), trouble), panel), stop];
+  return [h("div", { className: "studio" }, h("div", {}, h("div", { className: "square" }, shots, pad),
+    h("div", { className: "walk" }, play, field("Place in the walk", seek)), trouble), panel), stop];
 }

@@ -20,7 +20,8 @@ export function protocolOf(p) {
   return parts.filter(Boolean).join(", ");
 }
 
-export function scores(found) {
+export function scores(given) {
+  const found = [...new Map(given.map((score) => [JSON.stringify(score), score])).values()]; // measured again, the same to the last digit
   if (!found.length) return h("p", { className: "faint" }, "No score yet.");
   return h("div", { className: "scroll" }, h("table", {},
     h("thead", {}, h("tr", {}, ["Score", "Value", "Protocol"].map((text) => h("th", { scope: "col" }, text)))),

@@ -82,7 +82,8 @@ def test_between_four_seeds(page: Page, address: str) -> None:
     page.get_by_role("button", name="Play the walk").click()
     seek = page.get_by_label("Place in the walk")
     expect(seek).to_be_enabled()
-    page.wait_for_function("() => document.querySelector('.panel input[type=range]').value > 2")
+    expect(pad).to_be_in_viewport(ratio=0.5)  # beside what was pressed
+    page.wait_for_function("() => document.querySelector('.walk input').value > 2")
     shot(page, "between")
     page.get_by_role("button", name="Stop").click()
     with page.expect_download() as got:

@@ -75,6 +75,14 @@ def test_scores_are_measured_from_the_page(page: Page, address: str, commands_ru
     page.get_by_role("button", name="Measure").click()
     expect(page.get_by_text("✓ measured")).to_be_visible()
     expect(page.get_by_role("cell", name="mog1d train, 50 samples against 100000, no features").first).to_be_visible()
+    rows = page.get_by_role("row")
+    number = rows.count()
+    commands_run_here.clear()
+    page.get_by_role("button", name="Measure").click()
+    expect(page.get_by_text("Measuring against mog1d")).to_be_visible()
+    commands_run_here.set()
+    expect(page.get_by_text("✓ measured")).to_be_visible()
+    expect(rows).to_have_count(number)  # the same to the last digit
     page.get_by_role("link", name="Models").click()
     expect(page.locator(".card", has_text="points").get_by_text("100 samples against")).to_be_visible()  # the surer one
 
